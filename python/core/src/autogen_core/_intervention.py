@@ -1,0 +1,118 @@
+"""Intervention: handlers that see every message before it is delivered. Stands on identity and message context.
+
+Handlers form a chain: each sees what the one before it returned. `Interventions` is that chain, made once per runtime.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, final
+
+from autogen_core._identity import AgentId, TopicId
+from autogen_core._message_context import MessageContext
+from autogen_core._names import TRACE_LOGGER_NAME
+from autogen_core.exceptions import MessageDroppedException
+
+_logger = logging.getLogger(TRACE_LOGGER_NAME)
+
+
+@final
+class DropMessage:
+    """Returned by an intervention handler, as the class or as an instance, to drop the message."""
+
+
+class InterventionHandler(Protocol):
+    """Sees messages before they are delivered, one at a time, and may change or drop them.
+
+    Each method returns the message to go on with, changed or not, or `DropMessage`. An exception that it raises refuses the
+    message: the sender receives it. The next handler in the list sees what this one returned.
+    """
+
+    async def on_send(
+        self, message: Any, *, message_context: MessageContext, recipient: AgentId
+    ) -> Any | type[DropMessage]:
+        """See a message that is sent to one agent."""
+        ...
+
+    async def on_publish(self, message: Any, *, message_context: MessageContext) -> Any | type[DropMessage]:
+        """See a message that is published to a topic."""
+        ...
+
+    async def on_response(self, message: Any, *, sender: AgentId, recipient: AgentId | None) -> Any | type[DropMessage]:
+        """See the answer of an agent on its way back; `recipient` is None if the question came from outside."""
+        ...
+
+
+class DefaultInterventionHandler(InterventionHandler):
+    """Passes everything on unchanged: a base for handlers that care about one kind of message."""
+
+    async def on_send(
+        self, message: Any, *, message_context: MessageContext, recipient: AgentId
+    ) -> Any | type[DropMessage]:
+        """Return the message unchanged."""
+        return message
+
+    async def on_publish(self, message: Any, *, message_context: MessageContext) -> Any | type[DropMessage]:
+        """Return the message unchanged."""
+        return message
+
+    async def on_response(self, message: Any, *, sender: AgentId, recipient: AgentId | None) -> Any | type[DropMessage]:
+        """Return the answer unchanged."""
+        return message
+
+
+class Interventions:
+    """The chain of a runtime's intervention handlers, in their order."""
+
+    def __init__(self, handlers: Sequence[InterventionHandler]) -> None:
+        self._handlers = tuple(handlers)
+
+    def __bool__(self) -> bool:
+        return bool(self._handlers)
+
+    async def send(self, message: Any, context: MessageContext, recipient: AgentId) -> Any:
+        """Return the message that is to be delivered.
+
+        Raises:
+            MessageDroppedException: A handler dropped it.
+        """
+        return await self._fold(
+            message, recipient, lambda handler, m: handler.on_send(m, message_context=context, recipient=recipient)
+        )
+
+    async def publish(self, message: Any, context: MessageContext) -> Any:
+        """Return the message that is to be published.
+
+        Raises:
+            MessageDroppedException: A handler dropped it.
+        """
+        return await self._fold(
+            message, context.topic_id, lambda handler, m: handler.on_publish(m, message_context=context)
+        )
+
+    async def respond(self, answer: Any, sender: AgentId, recipient: AgentId | None) -> Any:
+        """Return the answer that the one who asked is to receive.
+
+        Raises:
+            MessageDroppedException: A handler dropped it.
+        """
+        return await self._fold(
+            answer, recipient, lambda handler, m: handler.on_response(m, sender=sender, recipient=recipient)
+        )
+
+    async def _fold(
+        self,
+        message: Any,
+        recipient: AgentId | TopicId | None,
+        ask: Callable[[InterventionHandler, Any], Awaitable[Any]],
+    ) -> Any:
+        for handler in self._handlers:
+            before, message = message, await ask(handler, message)
+            if message is DropMessage or isinstance(message, DropMessage):
+                raise MessageDroppedException(
+                    f"{type(handler).__name__} dropped the {type(before).__name__} for {recipient}.",
+                    recipient=recipient,
+                    message_type=before.__class__,
+                )
+            if message is None and before is not None:
+                _logger.warning("%s returned None for a message; did it forget to return it?", type(handler).__name__)
+        return message
