@@ -226,7 +226,7 @@ def _read_signature(func: Callable[..., Any], frame: FrameType) -> tuple[tuple[A
     receives = alternatives(_evaluate(annotations[message], func, frame, message))
     produces = alternatives(_evaluate(annotations["return"], func, frame, "return"))
     for taken in receives:
-        if not isinstance(taken, type):
+        if taken is Any or not isinstance(taken, type):
             raise HandlerSignatureError(
                 f"{name}: the message parameter {message!r} is annotated with {taken!r}, but messages are routed by class. "
                 "Expected a class, or a union of classes."

@@ -1,0 +1,355 @@
+"""`BaseGroupChat`: the face of a team. It seats the participants in a runtime, opens a run, and hands its events to the reader.
+
+Who speaks and when to stop is the manager's. Stands on the manager, the participant and the run channel.
+"""
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+from uuid import uuid4
+
+from pydantic import BaseModel
+
+from autogen_agentchat.base import ChatAgent, TaskResult, Team, TerminationCondition
+from autogen_agentchat.messages import (
+    BaseAgentEvent,
+    BaseChatMessage,
+    MessageFactory,
+    ModelClientStreamingChunkEvent,
+    StopMessage,
+    TextMessage,
+)
+from autogen_agentchat.state import ChatAgentContainerState, TeamState
+from autogen_agentchat.teams._manager import BaseGroupChatManager
+from autogen_agentchat.teams._participant import ChatAgentContainer
+from autogen_agentchat.teams._protocol import (
+    GroupChatPause,
+    GroupChatReset,
+    GroupChatResume,
+    GroupChatStart,
+    ManagerSettings,
+    Seat,
+)
+from autogen_agentchat.teams._run_channel import RunChannel
+from autogen_agentchat.teams._sequential import SequentialRoutedAgent
+from autogen_core import AgentId, AgentRuntime, CancellationToken, ComponentBase, SingleThreadedAgentRuntime
+
+
+class GroupChatError(RuntimeError):
+    """A run failed. Its cause (`__cause__`) is the exception of the participant or manager, the same object."""
+
+
+class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
+    """A team: participants that speak one after another, led by a manager. A subclass says which manager.
+
+    Args:
+        name: The team's name.
+        description: What the team is good at.
+        participants: Agents, or teams, with different names.
+        group_chat_manager_name: The source of the manager's events, and its key in saved states.
+        group_chat_manager_class: The manager's class.
+        termination_condition: Says when a run ends.
+        max_turns: How many turns a run may take.
+        runtime: A started runtime for the team to live in; one of its own if not given.
+        custom_message_types: Message types of your own that the participants use, to be read from saved states.
+        emit_team_events: Whether each choice of a speaker is an event in the stream.
+
+    Raises:
+        ValueError: No participants, or two of one name.
+    """
+
+    component_type = "team"
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        participants: list[ChatAgent | Team],
+        group_chat_manager_name: str,
+        group_chat_manager_class: type[SequentialRoutedAgent],
+        termination_condition: TerminationCondition | None = None,
+        max_turns: int | None = None,
+        runtime: AgentRuntime | None = None,
+        custom_message_types: list[type[BaseAgentEvent | BaseChatMessage]] | None = None,
+        emit_team_events: bool = False,
+    ) -> None:
+        if not participants:
+            raise ValueError("At least one participant is required.")
+        if len({participant.name for participant in participants}) != len(participants):
+            raise ValueError("The participant names must be unique.")
+        if max_turns is not None and max_turns <= 0:
+            raise ValueError(f"max_turns must be positive, or None for any number; got {max_turns}.")
+        self._name = name
+        self._description = description
+        self._participants = participants
+        self._manager_name = group_chat_manager_name
+        self._manager_class = group_chat_manager_class
+        self._termination_condition = termination_condition
+        self._max_turns = max_turns
+        self._emit_team_events = emit_team_events
+        self._message_factory = _factory_for(participants, custom_message_types or [])
+
+        self._team_id = str(uuid4())
+        self._seats = [
+            Seat(participant.name, participant.description, self._agent_type(participant.name))
+            for participant in participants
+        ]
+        self._manager_id = AgentId(self._agent_type(group_chat_manager_name), self._team_id)
+        own = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
+        self._embedded = own if runtime is None else None
+        self._runtime: AgentRuntime = own if runtime is None else runtime
+        self._manager: BaseGroupChatManager | None = None
+        self._channel: RunChannel[BaseAgentEvent | BaseChatMessage] | None = None
+        self._running = False
+
+    @abstractmethod
+    def _make_manager(self, settings: ManagerSettings) -> BaseGroupChatManager:
+        """Make the manager."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The team's name."""
+        return self._name
+
+    @property
+    def description(self) -> str:
+        """What the team is good at."""
+        return self._description
+
+    # Running
+
+    async def run(
+        self,
+        *,
+        task: str | BaseChatMessage | Sequence[BaseChatMessage] | None = None,
+        cancellation_token: CancellationToken | None = None,
+        output_task_messages: bool = True,
+    ) -> TaskResult:
+        """Run the team on a task and return everything that was said; promises as `run_stream`."""
+        stream = self.run_stream(
+            task=task, cancellation_token=cancellation_token, output_task_messages=output_task_messages
+        )
+        try:
+            async for item in stream:
+                if isinstance(item, TaskResult):
+                    return item
+        finally:
+            await stream.aclose()
+        raise AssertionError("run_stream() ended without a result.")
+
+    async def run_stream(
+        self,
+        *,
+        task: str | BaseChatMessage | Sequence[BaseChatMessage] | None = None,
+        cancellation_token: CancellationToken | None = None,
+        output_task_messages: bool = True,
+    ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]:
+        """Run the team on a task and yield messages and events as they come, the `TaskResult` last.
+
+        The team keeps its conversation: the next run goes on with it, until `reset`. A run that is cancelled, that fails, or
+        whose stream is closed early, ends its work before the stream ends; the next run begins with the speaker whose turn
+        it cut short.
+
+        Args:
+            task: A text, or messages; None to go on with the conversation.
+            cancellation_token: Cancels the run.
+            output_task_messages: Whether the task's messages are yielded and in the result.
+
+        Raises:
+            ValueError: The task is of a wrong or unknown type, or the team is running already.
+            RuntimeError: A participant or the manager failed; its exception is the cause.
+            asyncio.CancelledError: The token was cancelled.
+        """
+        messages = self._read_task(task)
+        if self._running:
+            raise ValueError("The team is already running, it cannot run again until it is stopped.")
+        self._running = True
+        channel: RunChannel[BaseAgentEvent | BaseChatMessage] = RunChannel()
+        self._channel = channel
+        said: list[BaseAgentEvent | BaseChatMessage] = []
+        try:
+            async with self._live_runtime() as runtime:
+                start = GroupChatStart(messages, output_task_messages)
+                run = asyncio.create_task(self._converse(runtime, start, cancellation_token), name=f"team {self._name}")
+                run.add_done_callback(lambda _: channel.close())
+                try:
+                    async for item in channel:
+                        if not isinstance(item, ModelClientStreamingChunkEvent):
+                            said.append(item)
+                        yield item
+                    stop = await run
+                finally:
+                    run.cancel()
+                    await asyncio.wait([run])
+            self._running = False
+            yield TaskResult(messages=said, stop_reason=stop.content)
+        finally:
+            self._channel = None
+            self._running = False
+
+    async def _converse(
+        self, runtime: AgentRuntime, start: GroupChatStart, token: CancellationToken | None
+    ) -> StopMessage:
+        try:
+            return await runtime.send_message(start, self._manager_id, cancellation_token=token)
+        except GroupChatError as error:  # of an inner team
+            raise GroupChatError(str(error)) from error.__cause__
+        except Exception as error:
+            raise GroupChatError(f"{type(error).__name__}: {error}") from error
+
+    def _read_task(self, task: str | BaseChatMessage | Sequence[BaseChatMessage] | None) -> list[BaseChatMessage]:
+        if task is None:
+            return []
+        if isinstance(task, str):
+            return [TextMessage(content=task, source="user")]
+        messages = [task] if isinstance(task, BaseChatMessage) else task
+        if not isinstance(messages, list | tuple):
+            raise ValueError("Task must be a string, a BaseChatMessage, or a list of BaseChatMessage.")
+        if not messages:
+            raise ValueError("Task list cannot be empty.")
+        for message in messages:
+            if not isinstance(message, BaseChatMessage):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+                raise ValueError(f"All messages in task list must be BaseChatMessage, got a {type(message).__name__}.")
+            if not self._message_factory.is_registered(type(message)):
+                raise ValueError(
+                    f"Message type {type(message).__name__} is not known to the team {self._name!r}. "
+                    "Name it in custom_message_types when the team is made."
+                )
+        return list(messages)
+
+    # Seating
+
+    def _agent_type(self, name: str) -> str:
+        return re.sub(r"[^\w.-]", "_", name) + "_" + self._team_id
+
+    def _agent_id(self, seat: Seat) -> AgentId:
+        return AgentId(seat.agent_type, self._team_id)
+
+    def _emit(self, item: BaseAgentEvent | BaseChatMessage) -> None:
+        if self._channel is not None:
+            self._channel.emit(item)
+
+    async def _seated_runtime(self) -> AgentRuntime:
+        """Return the runtime, with manager and participants registered in it."""
+        if self._manager is not None:
+            return self._runtime
+        for participant, seat in zip(self._participants, self._seats, strict=True):
+            container = ChatAgentContainer(participant, self._emit)
+            await container.register_instance(self._runtime, self._agent_id(seat))
+        settings = ManagerSettings(
+            name=self._manager_name,
+            seats=self._seats,
+            key=self._team_id,
+            emit=self._emit,
+            message_factory=self._message_factory,
+            termination_condition=self._termination_condition,
+            max_turns=self._max_turns,
+            emit_team_events=self._emit_team_events,
+        )
+        manager = self._make_manager(settings)
+        await manager.register_instance(self._runtime, self._manager_id)
+        self._manager = manager
+        return self._runtime
+
+    @asynccontextmanager
+    async def _live_runtime(self) -> AsyncGenerator[AgentRuntime, None]:
+        """Have the runtime deliver messages; one of the team's own runs only as long as it is needed."""
+        runtime = await self._seated_runtime()
+        if self._embedded is None:
+            yield runtime
+            return
+        self._embedded.start()
+        try:
+            yield runtime
+        finally:
+            await self._embedded.stop()
+
+    async def _tell_all(self, message: object) -> None:
+        """Send a control message to the manager and then to all participants."""
+        async with nullcontext(self._runtime) if self._running else self._live_runtime() as runtime:
+            for agent_id in [self._manager_id, *(self._agent_id(seat) for seat in self._seats)]:
+                await runtime.send_message(message, agent_id)
+
+    # Control and state
+
+    async def reset(self) -> None:
+        """Forget the conversation: the manager's, the participants', and the termination condition's.
+
+        Raises:
+            RuntimeError: The team is running.
+        """
+        if self._running:
+            raise RuntimeError("The group chat is currently running. It must be stopped before it can be reset.")
+        await self._tell_all(GroupChatReset())
+
+    async def pause(self) -> None:
+        """Begin no further turn until `resume`, and let each participant hold, as far as it can.
+
+        Raises:
+            RuntimeError: The team was never run.
+        """
+        if self._manager is None:
+            raise RuntimeError("The group chat has not been initialized. It must be run before it can be paused.")
+        await self._tell_all(GroupChatPause())
+
+    async def resume(self) -> None:
+        """Go on after `pause`.
+
+        Raises:
+            RuntimeError: The team was never run.
+        """
+        if self._manager is None:
+            raise RuntimeError("The group chat has not been initialized. It must be run before it can be resumed.")
+        await self._tell_all(GroupChatResume())
+
+    async def save_state(self) -> Mapping[str, Any]:
+        """Return the state of the team, JSON values only; also while it runs: then as of the last turn that ended."""
+        runtime = await self._seated_runtime()
+        states: dict[str, Any] = {}
+        for seat in self._seats:
+            saved = await runtime.agent_save_state(self._agent_id(seat))
+            container = ChatAgentContainerState.model_validate(saved)
+            container.message_buffer = [message.dump() for message in seat.heard]
+            states[seat.name] = container.model_dump()
+        states[self._manager_name] = dict(await runtime.agent_save_state(self._manager_id))
+        return TeamState(agent_states=states).model_dump()
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `save_state` returned, in place of what there is.
+
+        Raises:
+            RuntimeError: The team is running.
+            ValueError: The state of a participant or of the manager is missing, or not readable.
+        """
+        if self._running:
+            raise RuntimeError("The team cannot be loaded while it is running.")
+        runtime = await self._seated_runtime()
+        states = TeamState.model_validate(state).agent_states
+        for name in [*(seat.name for seat in self._seats), self._manager_name]:
+            if name not in states:
+                raise ValueError(f"Agent state for {name} not found in the saved state.")
+        for seat in self._seats:
+            container = ChatAgentContainerState.model_validate(states[seat.name])
+            heard = [self._message_factory.create(data) for data in container.message_buffer]
+            await runtime.agent_load_state(self._agent_id(seat), states[seat.name])
+            seat.heard = [message for message in heard if isinstance(message, BaseChatMessage)]
+        await runtime.agent_load_state(self._manager_id, states[self._manager_name])
+
+
+def _factory_for(
+    participants: Sequence[ChatAgent | Team], custom: Sequence[type[BaseAgentEvent | BaseChatMessage]]
+) -> MessageFactory:
+    """Make a factory that knows the built-in messages, the program's own, and what the participants produce."""
+    factory = MessageFactory()
+    for message_type in custom:
+        factory.register(message_type)
+    for participant in participants:
+        if isinstance(participant, ChatAgent):
+            for message_type in participant.produced_message_types:
+                if not factory.is_registered(message_type):
+                    factory.register(message_type)
+    return factory
