@@ -1,0 +1,70 @@
+"""A task and its result: what an agent and a team have in common. Stands on messages; knows no agent and no team."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, field_validator
+
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, MessageFactory
+from autogen_core import CancellationToken
+
+
+class TaskResult(BaseModel):
+    """What came out of a run. Its JSON loads again where all messages are of built-in types."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    messages: Sequence[SerializeAsAny[BaseAgentEvent | BaseChatMessage]]
+    """Everything said and done in this run, the task first, unless it was asked for without. No streamed chunks."""
+
+    stop_reason: str | None = None
+    """Why the run ended, where something ended it; an agent that just answered gives `None`."""
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _recreate_messages(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        items = cast("Sequence[Any]", value)
+        if not any(isinstance(item, Mapping) for item in items):
+            return items
+        factory = MessageFactory()
+        return [
+            factory.create(cast("Mapping[str, Any]", item)) if isinstance(item, Mapping) else item for item in items
+        ]
+
+
+class TaskRunner(Protocol):
+    """Whatever can be given a task: an agent or a team."""
+
+    async def run(
+        self,
+        *,
+        task: str | BaseChatMessage | Sequence[BaseChatMessage] | None = None,
+        cancellation_token: CancellationToken | None = None,
+        output_task_messages: bool = True,
+    ) -> TaskResult:
+        """Work on a task and return everything that was said.
+
+        The runner keeps its state: call again to go on with the same conversation, without a task if there is nothing
+        to add.
+
+        Args:
+            task: A text from the user, or chat messages.
+            cancellation_token: Cancel it to end the run at once.
+            output_task_messages: Put the task's own messages first in the result.
+        """
+        ...
+
+    def run_stream(
+        self,
+        *,
+        task: str | BaseChatMessage | Sequence[BaseChatMessage] | None = None,
+        cancellation_token: CancellationToken | None = None,
+        output_task_messages: bool = True,
+    ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]:
+        """Work on a task and yield messages and events as they come, and the result last.
+
+        The arguments are those of `run`. Close the stream, or leave it to `contextlib.aclosing`, to end the run early.
+        """
+        ...

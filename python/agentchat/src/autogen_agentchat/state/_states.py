@@ -1,0 +1,93 @@
+"""The state records. Their JSON is that of 0.7.5: a new field must have a default. Stands on nothing but pydantic."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BaseState(BaseModel):
+    """The root of all saved states."""
+
+    # Most programs save no state; those that do build the one validator they use.
+    model_config = ConfigDict(defer_build=True)
+
+    type: str = Field(default="BaseState")
+    """Which record this is."""
+
+    version: str = Field(default="1.0.0")
+    """The version of the format."""
+
+
+class AssistantAgentState(BaseState):
+    """The state of an assistant agent."""
+
+    type: str = Field(default="AssistantAgentState")
+    llm_context: Mapping[str, Any] = Field(default_factory=lambda: {"messages": list[Any]()})
+    """The state of its model context."""
+
+
+class TeamState(BaseState):
+    """The state of a team: its manager's and its participants', by name."""
+
+    type: str = Field(default="TeamState")
+    agent_states: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class BaseGroupChatManagerState(BaseState):
+    """What every manager saves."""
+
+    type: str = Field(default="BaseGroupChatManagerState")
+    message_thread: list[Mapping[str, Any]] = Field(default_factory=list[Mapping[str, Any]])
+    """The conversation so far, each message as it was dumped."""
+
+    current_turn: int = Field(default=0)
+    """How many turns of the present run are done."""
+
+
+class ChatAgentContainerState(BaseState):
+    """The state of a participant: its agent or inner team, and what it has heard but not yet answered."""
+
+    type: str = Field(default="ChatAgentContainerState")
+    agent_state: Mapping[str, Any] = Field(default_factory=dict)
+    message_buffer: list[Mapping[str, Any]] = Field(default_factory=list[Mapping[str, Any]])
+    """Messages heard since the last turn of its own, each as it was dumped."""
+
+
+class RoundRobinManagerState(BaseGroupChatManagerState):
+    """The state of a `RoundRobinGroupChat`."""
+
+    type: str = Field(default="RoundRobinManagerState")
+    next_speaker_index: int = Field(default=0)
+
+
+class SelectorManagerState(BaseGroupChatManagerState):
+    """The state of a `SelectorGroupChat`."""
+
+    type: str = Field(default="SelectorManagerState")
+    previous_speaker: str | None = Field(default=None)
+
+
+class SwarmManagerState(BaseGroupChatManagerState):
+    """The state of a `Swarm`."""
+
+    type: str = Field(default="SwarmManagerState")
+    current_speaker: str = Field(default="")
+
+
+class MagenticOneOrchestratorState(BaseGroupChatManagerState):
+    """The state of a `MagenticOneGroupChat`."""
+
+    type: str = Field(default="MagenticOneOrchestratorState")
+    task: str = Field(default="")
+    facts: str = Field(default="")
+    plan: str = Field(default="")
+    n_rounds: int = Field(default=0)
+    n_stalls: int = Field(default=0)
+
+
+class SocietyOfMindAgentState(BaseState):
+    """The state of a `SocietyOfMindAgent`: that of its inner team."""
+
+    type: str = Field(default="SocietyOfMindAgentState")
+    inner_team_state: Mapping[str, Any] = Field(default_factory=dict)
