@@ -10,7 +10,7 @@ from autogen_core._component import Component, ComponentBase
 T = TypeVar("T")
 
 
-class CacheStore(ABC, Generic[T], ComponentBase[BaseModel]):
+class CacheStore(ABC, ComponentBase[BaseModel], Generic[T]):
     """Keeps values under keys."""
 
     component_type = "cache_store"
@@ -27,7 +27,7 @@ class CacheStore(ABC, Generic[T], ComponentBase[BaseModel]):
 
 
 class InMemoryStoreConfig(BaseModel):
-    pass
+    """A cache in memory as data: nothing, as there is nothing to set."""
 
 
 class InMemoryStore(CacheStore[T], Component[InMemoryStoreConfig]):
@@ -51,5 +51,5 @@ class InMemoryStore(CacheStore[T], Component[InMemoryStoreConfig]):
         return InMemoryStoreConfig()
 
     @classmethod
-    def _from_config(cls, config: InMemoryStoreConfig) -> Self:
+    def _from_config(cls, config: InMemoryStoreConfig) -> Self:  # noqa: ARG003 - empty
         return cls()

@@ -14,13 +14,14 @@ class CancellationToken:
     cancel it. Links to finished futures are dropped, so a token may live as long as the program.
     """
 
-    __slots__ = ("_callbacks", "_cancelled", "_futures", "_lock")
+    # Every message has a token and few are ever used, so an unused one is an empty object; and one lock serves them all.
+    _lock = threading.Lock()
+    _cancelled = False
+    _callbacks: list[Callable[[], None]] | None = None
+    _futures: set[Future[Any]] | None = None
 
     def __init__(self) -> None:
-        self._cancelled = False
-        self._lock = threading.Lock()
-        self._callbacks: list[Callable[[], None]] = []
-        self._futures: set[Future[Any]] = set()
+        pass
 
     def cancel(self) -> None:
         """Cancel every linked future and run every callback, once. A second call does nothing.
@@ -34,8 +35,8 @@ class CancellationToken:
             if self._cancelled:
                 return
             self._cancelled = True
-            callbacks, self._callbacks = self._callbacks, []
-            futures, self._futures = list(self._futures), set()
+            callbacks, self._callbacks = self._callbacks or [], None
+            futures, self._futures = self._futures or set[Future[Any]](), None
         errors: list[Exception] = []
         for future in futures:
             _cancel_future(future)
@@ -55,6 +56,8 @@ class CancellationToken:
         """Run `callback` when the token is cancelled; at once if it already is."""
         with self._lock:
             if not self._cancelled:
+                if self._callbacks is None:
+                    self._callbacks = []
                 self._callbacks.append(callback)
                 return
         callback()
@@ -70,6 +73,8 @@ class CancellationToken:
         with self._lock:
             linked = not self._cancelled
             if linked and not future.done():
+                if self._futures is None:
+                    self._futures = set()
                 self._futures.add(future)
         if linked:
             future.add_done_callback(self._unlink)
@@ -79,7 +84,8 @@ class CancellationToken:
 
     def _unlink(self, future: Future[Any]) -> None:
         with self._lock:
-            self._futures.discard(future)
+            if self._futures is not None:
+                self._futures.discard(future)
 
 
 def _cancel_future(future: Future[Any]) -> None:

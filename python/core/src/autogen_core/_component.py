@@ -39,8 +39,8 @@ PROVIDER_ALIASES = {
 """Short names of providers."""
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-FromConfigT = TypeVar("FromConfigT", bound=BaseModel, contravariant=True)  # noqa: PLC0105 - as in the contract
-ToConfigT = TypeVar("ToConfigT", bound=BaseModel, covariant=True)  # noqa: PLC0105 - as in the contract
+FromConfigT = TypeVar("FromConfigT", bound=BaseModel, contravariant=True)
+ToConfigT = TypeVar("ToConfigT", bound=BaseModel, covariant=True)
 ExpectedType = TypeVar("ExpectedType")
 
 _source_code_allowed: ContextVar[bool] = ContextVar("autogen_core_source_code_allowed", default=False)
@@ -178,13 +178,16 @@ class ComponentLoader:
         loaded = ComponentModel.model_validate(model) if isinstance(model, dict) else model
         wanted: type[Any] = cls if expected is None else expected
         component = _find(PROVIDER_ALIASES.get(loaded.provider, loaded.provider), known=(cls, wanted))
-        if not issubclass(component, wanted):
-            raise UnfitComponentError(f"Expected a {wanted.__name__}, but provider {loaded.provider!r} is none.")
+        if not _may_be(component, wanted):
+            raise UnfitComponentError(
+                f"Expected type does not match: wanted a {wanted.__name__}, which {loaded.provider!r} is not."
+            )
         with _allowing_source_code(allow_source_code or _source_code_allowed.get()):
             instance = _make(component, loaded)
         if not isinstance(instance, wanted):
             raise UnfitComponentError(
-                f"Expected a {wanted.__name__}, but provider {loaded.provider!r} made a {type(instance).__name__}."
+                f"Expected type does not match: wanted a {wanted.__name__}, but provider {loaded.provider!r} made a "
+                f"{type(instance).__name__}."
             )
         return cast("Self | ExpectedType", instance)
 
@@ -252,7 +255,7 @@ class _ConcreteComponent(
 
 def is_component_instance(cls: Any) -> TypeGuard[_ConcreteComponent[BaseModel]]:
     """Tell whether an object can be dumped and loaded."""
-    return isinstance(cls, ComponentFromConfig) and is_component_class(cls.__class__)
+    return is_component_class(cast("type[object]", cls.__class__))
 
 
 def is_component_class(cls: type) -> TypeGuard[type[_ConcreteComponent[BaseModel]]]:
@@ -326,10 +329,15 @@ def _find(provider: str, known: tuple[type[Any], ...]) -> type[Any]:
     component = next((cls for cls in known if _names(provider, cls)), None) or _import(provider)
     if not is_component_class(component) or not hasattr(component, "component_config_schema"):
         raise UnfitComponentError(
-            f"Provider {provider!r} is not a component: a component derives from ComponentBase and Component, and "
+            f"Invalid component class {provider!r}: a component derives from ComponentBase and Component, and "
             "defines component_config_schema."
         )
     return component
+
+
+def _may_be(component: type[Any], wanted: type[Any]) -> bool:
+    """Tell whether instances can be of a class; of a protocol that can only be told once there is an instance."""
+    return getattr(wanted, "_is_protocol", False) or issubclass(component, wanted)
 
 
 def _names(provider: str, cls: type) -> bool:
@@ -373,5 +381,5 @@ def _make(component: type[Any], model: ComponentModel) -> object:
             f"{version}: it was written by a newer release. Update the package that holds the component."
         )
     if version < current:
-        return component._from_config_past_version(model.config, version)  # noqa: SLF001 - hooks of components
-    return component._from_config(component.component_config_schema.model_validate(model.config))  # noqa: SLF001
+        return component._from_config_past_version(model.config, version)
+    return component._from_config(component.component_config_schema.model_validate(model.config))

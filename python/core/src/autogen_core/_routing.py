@@ -270,9 +270,13 @@ class RoutedAgent(BaseAgent):
         description: What the agent is for, in a sentence.
     """
 
+    def __init__(self, description: str) -> None:
+        self._handlers = _handlers(type(self))
+        super().__init__(description)
+
     async def on_message_impl(self, message: Any, ctx: MessageContext) -> Any | None:
         """Give the message to the handler that takes it, or to `on_unhandled_message`."""
-        for handler in _handlers(type(self)).get(message.__class__, ()):
+        for handler in self._handlers.get(message.__class__, ()):
             if handler.router(message, ctx):
                 return await handler(self, message, ctx)  # pyright: ignore[reportCallIssue]  # a function, called with self
         return await self.on_unhandled_message(message, ctx)
@@ -285,7 +289,7 @@ class RoutedAgent(BaseAgent):
         """
         kind = type(message).__name__
         if ctx.is_rpc:
-            known = ", ".join(sorted(taken.__name__ for taken in _handlers(type(self)))) or "none"
+            known = ", ".join(sorted(taken.__name__ for taken in self._handlers)) or "none"
             raise UndeliverableException(
                 f"No handler of {self.id} takes a {kind} (it handles: {known}). Add a handler, or check the recipient.",
                 recipient=self.id,

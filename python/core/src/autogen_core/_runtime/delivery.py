@@ -86,13 +86,13 @@ class Delivery:
     def _start_one(self, envelope: Envelope, recipient: AgentId, topic: TopicId | None) -> None:
         is_rpc = topic is None
         context = MessageContext(envelope.sender, topic, is_rpc, envelope.token, envelope.id)
-        self._mailbox.begun()
         task = start_eagerly(self._handle(envelope, recipient, context), asyncio.get_running_loop())
         if is_rpc:
             envelope.task = task
         if task.done():
-            self._finish(envelope, recipient, task)
+            self._settle(envelope, recipient, task)
         else:
+            self._mailbox.begun()
             self.tasks[task] = envelope
             envelope.token.link_future(task)
             task.add_done_callback(partial(self._finish, envelope, recipient))
@@ -107,35 +107,39 @@ class Delivery:
         if agent is None:
             agent = await self._directory.activate(recipient)
         _handling_agent.set(recipient)
-        if self._observer.listening:
+        if envelope.watched:
             self._observer.passed(envelope, recipient, DeliveryStage.DELIVER)
         answer = await agent.on_message(envelope.message, context)
         if context.is_rpc:
             if self._interventions:
                 answer = await self._intervene_answer(envelope, recipient, answer)
-            if self._observer.listening:
+            if envelope.watched:
                 self._observer.answered(envelope, answer)
         return answer
 
     def _finish(self, envelope: Envelope, recipient: AgentId, task: asyncio.Task[Any]) -> None:
+        """Take note that a handler which had suspended has ended."""
+        del self.tasks[task]
+        self._settle(envelope, recipient, task)
+        self._mailbox.finished()
+
+    def _settle(self, envelope: Envelope, recipient: AgentId, task: asyncio.Task[Any]) -> None:
         """Hand a handler's outcome to the sender who waits, or report its failure where nobody does."""
-        self.tasks.pop(task, None)
-        reply = envelope.reply if recipient is envelope.to else None
+        reply = envelope.reply
         if task.cancelled():
             if reply is not None:
                 reply.cancel()
-        else:
-            error = task.exception()
-            if error is not None:
-                self._observer.failed(envelope, recipient, error)
-                if recipient is not envelope.to:
-                    self._report(error)
-            if reply is not None and not reply.done():
-                if error is None:
-                    reply.set_result(task.result())
-                else:
-                    reply.set_exception(error)
-        self._mailbox.finished()
+            return
+        error = task.exception()
+        if error is not None:
+            self._observer.failed(envelope, recipient, error)
+            if recipient is not envelope.to:
+                self._report(error)
+        if reply is not None and not reply.done():
+            if error is None:
+                reply.set_result(task.result())
+            else:
+                reply.set_exception(error)
 
     async def _intervene(self, envelope: Envelope) -> None:
         to = envelope.to

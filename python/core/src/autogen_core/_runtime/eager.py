@@ -24,19 +24,26 @@ if sys.version_info >= (3, 12):
 
 else:
 
+    class _Catch:
+        """Stands in for `loop.call_soon` while a task is made, and keeps the task's first step."""
+
+        step: Callable[[], object]
+        context: Context
+
+        def __call__(self, step: Callable[[], object], *, context: Context) -> None:
+            self.step = step
+            self.context = context
+
+    _catch = _Catch()
+
     def start_eagerly(coroutine: Coroutine[Any, Any, T], loop: AbstractEventLoop) -> Task[T]:
         """Run a coroutine up to where it first suspends, and return its task, which may be done already."""
-        caught: list[tuple[Callable[[], object], Context]] = []
-
-        def catch(step: Callable[[], object], *, context: Context) -> None:
-            caught.append((step, context))
-
-        loop.call_soon = catch  # type: ignore[method-assign, assignment]  # undone below, before anything else runs
+        loop.call_soon = _catch  # type: ignore[method-assign, assignment]  # undone below, before anything else runs
         try:
             task = Task(coroutine, loop=loop)
         finally:
             del loop.call_soon
-        step, context = caught[0]
+        step, context = _catch.step, _catch.context
         caller = asyncio.current_task(loop)
         if caller is None:
             context.run(step)

@@ -22,10 +22,11 @@ class Envelope:
         id: Unique to the message.
         reply: Where the sender waits for the answer; None if it does not wait.
         task: What handles it; None before that, and for a topic.
+        watched: Whether anybody wants event records of it.
         context: The sender's context variables, which handlers see too; None if it never waited in the mailbox.
     """
 
-    __slots__ = ("context", "id", "message", "reply", "sender", "task", "to", "token")
+    __slots__ = ("context", "id", "message", "reply", "sender", "task", "to", "token", "watched")
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Envelope:
         to: AgentId | TopicId,
         token: CancellationToken,
         id: str,
+        watched: bool = False,
     ) -> None:
         self.message = message
         self.sender = sender
         self.to = to
         self.token = token
         self.id = id
+        self.watched = watched
         self.reply: Future[Any] | None = None
         self.task: Task[Any] | None = None
         self.context: Context | None = None

@@ -100,16 +100,15 @@ class SingleThreadedAgentRuntime(AgentRuntime):
 
         Before `start`, the message waits in the mailbox for it, or for `process_next`.
         """
-        if not self._directory.knows(recipient):
+        if recipient not in self._directory.agents and not self._directory.knows(recipient):
             raise UndeliverableException.unknown_recipient(recipient, self._directory.types)
         if self._stopped:
             raise UndeliverableException.runtime_stopped(recipient) from self._failure
-        envelope = Envelope(
-            message, sender, recipient, cancellation_token or CancellationToken(), message_id or new_message_id()
-        )
-        if envelope.token.is_cancelled():
+        token = cancellation_token or CancellationToken()
+        if token.is_cancelled():
             raise asyncio.CancelledError(f"The cancellation token of the message for {recipient} is cancelled already.")
-        if self._observer.listening:
+        envelope = Envelope(message, sender, recipient, token, message_id or new_message_id(), self._observer.listening)
+        if envelope.watched:
             self._observer.passed(envelope, recipient, DeliveryStage.SEND)
         if self._can_start_at_once():
             task = self._start_at_once(envelope)
@@ -138,10 +137,9 @@ class SingleThreadedAgentRuntime(AgentRuntime):
 
         While the runtime is not running, the message waits in the mailbox for the next `start` or `process_next`.
         """
-        envelope = Envelope(
-            message, sender, topic_id, cancellation_token or CancellationToken(), message_id or new_message_id()
-        )
-        if self._observer.listening:
+        token = cancellation_token or CancellationToken()
+        envelope = Envelope(message, sender, topic_id, token, message_id or new_message_id(), self._observer.listening)
+        if envelope.watched:
             self._observer.passed(envelope, topic_id, DeliveryStage.SEND)
         self._enqueue(envelope)
 
