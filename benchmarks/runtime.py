@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from autogen_core import (
@@ -194,7 +194,7 @@ async def first_publish() -> float:
     return await _timed(work, 200)
 
 
-CASES: dict[str, Callable[[], Awaitable[float]]] = {
+CASES: dict[str, Callable[[], Coroutine[None, None, float]]] = {
     "request": request,
     "1,000 outstanding, per request": outstanding,
     "publish to 1,000 agents, per delivery": fan_out,
