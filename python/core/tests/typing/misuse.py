@@ -1,7 +1,8 @@
 """Mistakes. A type checker must find one on each line that says `wrong`, and on no other. Never run."""
 
+from typing import Self
+
 from pydantic import BaseModel
-from typing_extensions import Self
 
 from autogen_core import (
     AgentId,

@@ -39,5 +39,5 @@ def test_what_users_write_passes_mypy() -> None:
     assert done.returncode == 0, done.stdout
 
 
-async def test_what_users_write_runs() -> None:
+def test_what_users_write_runs() -> None:
     subprocess.run([sys.executable, str(HERE / "apps.py")], check=True)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from autogen_agentchat.agents._spans import agent_span
+from autogen_agentchat.agents._spans import creation_span, run_span
 from autogen_agentchat.base import ChatAgent, Response, TaskResult
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ModelClientStreamingChunkEvent, TextMessage
 from autogen_agentchat.state import BaseState
@@ -45,6 +45,8 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
             )
         self._name = name
         self._description = description
+        with creation_span(self):
+            pass
 
     @property
     def name(self) -> str:
@@ -98,7 +100,7 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
             ValueError: The task is an empty list.
             asyncio.CancelledError: The token was cancelled. The agent keeps what it had learnt until then.
         """
-        with agent_span(self):
+        with run_span(self):
             given = task_messages(task)
             response = _checked(self, await self.on_messages(given, cancellation_token or CancellationToken()))
             output: list[BaseAgentEvent | BaseChatMessage] = list(given) if output_task_messages else []
@@ -121,7 +123,7 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
             TypeError: The agent yielded something that is no message, no event and no `Response`, or went on after it.
             RuntimeError: The agent's stream ended without a `Response`.
         """
-        with agent_span(self):
+        with run_span(self):
             given = task_messages(task)
             output: list[BaseAgentEvent | BaseChatMessage] = []
             if output_task_messages:

@@ -72,7 +72,7 @@ class _Interruptible(Awaitable[T], Generic[T]):
 
 
 class _Signal:
-    """Cancels the task that made it, once, when the token is cancelled."""
+    """Cancels the task that made it when the token is cancelled, unless somebody else has done so."""
 
     __slots__ = ("_future", "_struck", "_task")
 
@@ -90,6 +90,6 @@ class _Signal:
             self._task.uncancel()
 
     def _strike(self, _: object) -> None:
-        if self._task is not None:
+        if self._task is not None and not self._task.cancelling():  # a second request would break into its clean-up
             self._struck = True
             self._task.cancel()

@@ -16,6 +16,8 @@ from autogen_core import CancellationToken, Component, ComponentModel
 class PerSourceFilter(BaseModel):
     """What to let through from one sender: all its messages, or the first or last few."""
 
+    model_config = ConfigDict(defer_build=True)
+
     source: str
     """The sender."""
 
@@ -35,6 +37,8 @@ class PerSourceFilter(BaseModel):
 
 class MessageFilterConfig(BaseModel):
     """What to let through. Senders that are not named are left out."""
+
+    model_config = ConfigDict(defer_build=True)
 
     per_source: list[PerSourceFilter]
     """One entry for each sender, in the order in which their messages are to be shown."""

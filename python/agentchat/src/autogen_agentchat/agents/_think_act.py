@@ -274,7 +274,7 @@ class ThinkAct:
         messages = self._recollection.apply(await agent._model_context.get_messages(), self._said)
         if not agent._model_client.model_info["vision"]:
             messages = remove_images(messages)
-        tools = [*await agent._workbench.schemas(), *agent._handoff_schemas()] if with_tools else None
+        tools = [*await Toolbox.of(agent._workbench).schemas(), *agent._handoff_schemas()] if with_tools else None
         return ModelRequest([*agent._system_messages, *messages], tools)
 
     def _options(self, request: ModelRequest) -> dict[str, Any]:

@@ -125,7 +125,8 @@ class ToolCalls:
         """Wait for every task. Those still running are cancelled first: nobody listens to them any more."""
         running = [task for task in self._tasks.values() if not task.done()]
         for task in running:
-            task.cancel()
+            if not task.cancelling():  # a second request would break into what it does to end well
+                task.cancel()
         if running:
             await asyncio.wait(running)
 
