@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeGuard, cast, overload
+from typing import Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeGuard, cast, get_origin, overload
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -176,7 +176,7 @@ class ComponentLoader:
             pydantic.ValidationError: The configuration does not fit the component's schema. Also a `ValueError`.
         """
         loaded = ComponentModel.model_validate(model) if isinstance(model, dict) else model
-        wanted: type[Any] = cls if expected is None else expected
+        wanted: type[Any] = cls if expected is None else get_origin(expected) or expected
         component = _find(PROVIDER_ALIASES.get(loaded.provider, loaded.provider), known=(cls, wanted))
         if not _may_be(component, wanted):
             raise UnfitComponentError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core.core_schema import CoreSchema
 
 _DATA_URI = re.compile(r"data:image/[\w.+\-]+;base64,(?P<data>.*)", re.DOTALL)
@@ -41,7 +41,7 @@ class Image:
         """
         match = _DATA_URI.fullmatch(uri)
         if match is None:
-            raise ValueError(f"Invalid image URI {uri[:40]!r}: expected 'data:image/<format>;base64,<data>'.")
+            raise ValueError(f"Invalid URI format {uri[:40]!r}: expected 'data:image/<format>;base64,<data>'.")
         return cls.from_base64(match["data"])
 
     @classmethod
@@ -87,11 +87,15 @@ class Image:
         """Tell pydantic to take an image, or its JSON form, and to write the JSON form."""
         from pydantic_core import core_schema
 
-        return core_schema.with_info_plain_validator_function(
-            lambda value, _: cls._validate(value),
-            serialization=core_schema.plain_serializer_function_ser_schema(_to_json),
-            metadata={"pydantic_js_functions": []},
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.plain_serializer_function_ser_schema(_to_json)
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
+        """Describe the JSON form."""
+        data = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+        return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
     @classmethod
     def _validate(cls, value: Any) -> "Image":
@@ -99,8 +103,11 @@ class Image:
             return value
         data = cast("dict[str, Any]", value).get("data") if isinstance(value, dict) else None
         if not isinstance(data, str):
-            raise ValueError('Expected an Image, or {"data": "<image in base64>"}.')  # noqa: TRY004 - pydantic reports it
-        return cls.from_base64(data)
+            raise ValueError('Expected an Image, or {"data": "<image in base64>"}.')
+        try:
+            return cls.from_base64(data)
+        except Exception as error:  # Pillow has many; pydantic reports value errors only
+            raise ValueError(f"The data is not an image: {error}") from error
 
 
 def _to_json(image: Image) -> dict[str, str]:
