@@ -1,0 +1,18 @@
+"""Model contexts: the conversation of an agent, and the view of it that a model gets."""
+
+from ._context import ChatCompletionContext, ChatCompletionContextState
+from ._windows import (
+    BufferedChatCompletionContext,
+    HeadAndTailChatCompletionContext,
+    TokenLimitedChatCompletionContext,
+    UnboundedChatCompletionContext,
+)
+
+__all__ = [
+    "BufferedChatCompletionContext",
+    "ChatCompletionContext",
+    "ChatCompletionContextState",
+    "HeadAndTailChatCompletionContext",
+    "TokenLimitedChatCompletionContext",
+    "UnboundedChatCompletionContext",
+]
