@@ -151,7 +151,7 @@ async def execute_tool_call(
             text, is_error = handoff_tool.return_value_as_string(value), False
         else:
             result = await _call_workbench(workbenches, call, arguments, token, stream)
-            text, is_error = result.to_text(), result.is_error
+            text, is_error = result.to_text(replace_image="[image]"), result.is_error
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the model to read
         return error_result(call, str(error) or type(error).__name__)
     return FunctionExecutionResult(content=text, name=call.name, call_id=call.id, is_error=is_error)

@@ -6,13 +6,14 @@ from contextlib import aclosing
 from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel
+from typing_extensions import TypeIs
 
 from autogen_core._cancellation import CancellationToken
 from autogen_core._component import Component, ComponentModel
 from autogen_core._image import Image
 
 from ._schema import ToolSchema, copy_json
-from ._tool import BaseTool, StreamTool
+from ._tool import BaseTool, StreamTool, Tool
 from ._workbench import (
     ImageResultContent,
     ResultContent,
@@ -146,7 +147,7 @@ class StaticStreamWorkbench(StaticWorkbench, StreamWorkbench):
             asyncio.CancelledError: The token was cancelled.
         """
         tool = self._by_name.get(name)
-        if not isinstance(tool, StreamTool):
+        if tool is None or not _streams(tool):
             yield await self.call_tool(name, arguments, cancellation_token, call_id)
             return
         token = cancellation_token or CancellationToken()
@@ -193,8 +194,14 @@ async def _cancellable(stream: AsyncGenerator[Any, None], token: CancellationTok
             yield item
         await task
     finally:
-        task.cancel()
+        if not task.cancelling():  # a second request would break into the tool's own clean-up
+            task.cancel()
         await asyncio.wait([task])
+
+
+def _streams(tool: Tool) -> TypeIs[StreamTool]:
+    """Tell whether a tool streams. `isinstance` would evaluate its properties, schema and all, on each call."""
+    return callable(getattr(type(tool), "run_json_stream", None))
 
 
 def _may_be_result(item: object, return_type: Any) -> bool:

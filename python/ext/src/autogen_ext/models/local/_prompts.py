@@ -1,0 +1,145 @@
+"""What small models are told, beside the conversation: instructions and demonstrations. Text, and how it is laid out.
+
+Every wording here was measured; the figures are in docs/guides/local-models.md, with the cases. The demonstrations use
+tools that no program has, so that a model learns the form and not an answer. Stands on nothing; knows no engine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Message = dict[str, Any]
+"""A message in OpenAI's form."""
+
+FINAL_ANSWER = "final_answer"
+"""The pretended tool that stands for an answer in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model is shown of a tool."""
+
+    name: str
+    parameters: Sequence[str]
+    description: str
+
+    def __str__(self) -> str:
+        """Return one line, such as `- add(a, b): Add two numbers.`"""
+        return f"- {self.name}({', '.join(self.parameters)}): {' '.join(self.description.split())}"
+
+
+_TOOL_SYSTEM = (
+    "You call tools. Reply with one JSON object: the tool and its arguments taken from the request."
+)
+_ANSWER_LINE = Signature(FINAL_ANSWER, (), "answer without a tool")
+_DEMO_TOOLS = (
+    Signature("find_book", ("title",), "Find a book by its title."),
+    Signature("add", ("a", "b"), "Add two numbers."),
+)
+
+
+def tool_demonstrations(system: str, *, leading_space: bool) -> list[Message]:
+    """Return how a conversation begins in which tools are chosen: an instruction, and four choices that were right.
+
+    Args:
+        system: What the user's own system message says; may be empty.
+        leading_space: Whether texts in arguments begin with a space; see `_schemas`.
+    """
+    space = " " if leading_space else ""
+    answer = f'{{"tool": "{FINAL_ANSWER}"}}'
+    demonstrations = (
+        (_DEMO_TOOLS[:1], "Hello, how are you?", answer),
+        (_DEMO_TOOLS, "What is 17 plus 25?", '{"tool": "add", "arguments": {"a": 17, "b": 25}}'),
+        (_DEMO_TOOLS, "Thanks, that is all.", answer),
+        (
+            _DEMO_TOOLS,
+            "Do you have the book Moby Dick?",
+            f'{{"tool": "find_book", "arguments": {{"title": "{space}Moby Dick"}}}}',
+        ),
+    )
+    messages: list[Message] = [{"role": "system", "content": "\n\n".join(filter(None, (_TOOL_SYSTEM, system)))}]
+    for tools, request, choice in demonstrations:
+        messages.append({"role": "user", "content": tool_request(tools, request)})
+        messages.append({"role": "assistant", "content": choice})
+    return messages
+
+
+def tool_request(tools: Sequence[Signature], request: str) -> str:
+    """Return a request, with the tools to choose from."""
+    lines = "\n".join(str(tool) for tool in (*tools, _ANSWER_LINE))
+    return f"Tools:\n{lines}\n\nRequest: {request}"
+
+
+def result_line(name: str, result: str) -> str:
+    """Return how the result of a tool is told in a conversation without roles for tools."""
+    return f"Result of {name}: {result}"
+
+
+ANSWER_FROM_RESULT = "Answer the request in one or two sentences, using the result."
+"""Follows the results when a model that follows instructions is to answer in words."""
+
+
+_KINDS = (
+    ("What is 17 plus 25?", "task"),
+    ("Good evening!", "talk"),
+    ("Do you have Moby Dick?", "task"),
+    ("Can you write a story about a dog?", "talk"),
+    ("When does the train to Munich leave?", "task"),
+    ("Who are you?", "talk"),
+    ("Show me my messages", "task"),
+    ("Thanks a lot", "talk"),
+    ("Tell me the price of two apples", "task"),
+    ("How was your day?", "talk"),
+    ("Put on Yesterday by the Beatles", "task"),
+    ("I like you", "talk"),
+)
+
+KIND_GRAMMAR = 'root ::= " task" | " talk"'
+"""What may follow a `kind_prompt`."""
+
+IS_TALK = " talk"
+"""What follows it for a message that asks for no tool."""
+
+_KIND_CHARACTERS = 300
+"""So much of a message is looked at."""
+
+
+def kind_prompt(message: str) -> str:
+    """Return a text whose continuation says whether a message asks for something to be done, or is small talk."""
+    shown = "".join(f"Message: {text}\nKind: {kind}\n\n" for text, kind in _KINDS)
+    return f"{shown}Message: {' '.join(message.split())[:_KIND_CHARACTERS]}\nKind:"
+
+
+_REPORTS = (
+    ("Call Peter.", "Peter was called and said he is coming at 6.", "Peter was called and said he is coming at 6."),
+    ("What is 17 plus 25?", "42", "17 plus 25 is 42."),
+    (
+        "Do you have the book Moby Dick?",
+        "title: Moby Dick, copies: 3, shelf: B",
+        "Yes, there are 3 copies of Moby Dick on shelf B.",
+    ),
+    (
+        "When does the train to Munich leave?",
+        "9:15, platform 4, 10 minutes late",
+        "The train to Munich leaves at 9:15 from platform 4, 10 minutes late.",
+    ),
+)
+
+
+def report_messages(question: str, result: str) -> list[Message]:
+    """Return a conversation whose next message reports a result in one sentence.
+
+    The smallest models lose the thread in a whole conversation, so they are shown the question and the result only.
+    """
+    messages: list[Message] = [
+        {"role": "system", "content": "Answer in one sentence. Repeat every fact of the result."}
+    ]
+    for asked, found, said in _REPORTS:
+        messages.append({"role": "user", "content": _report_request(asked, found)})
+        messages.append({"role": "assistant", "content": said})
+    messages.append({"role": "user", "content": _report_request(question, result)})
+    return messages
+
+
+def _report_request(question: str, result: str) -> str:
+    return f"Question: {question}\nResult: {result}"
