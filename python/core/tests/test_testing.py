@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,10 @@ async def test_a_probe_keeps_what_it_receives_and_answers_as_it_is_told() -> Non
         await asyncio.sleep(0)
         return message.number + 1
 
-    answers: list[tuple[Any, Any]] = [("fixed", "fixed"), (lambda m, c: m.number, 7), (later, 8)]
+    def at_once(message: Ping, ctx: MessageContext) -> int:
+        return message.number
+
+    answers: list[tuple[Any, Any]] = [("fixed", "fixed"), (at_once, 7), (later, 8)]
     for answer, expected in answers:
         probe = ProbeAgent(answer)
         runtime = await probed(probe)
@@ -195,10 +199,8 @@ async def test_an_operation_that_fails_at_any_of_its_awaits_ends_and_leaves_noth
         runtime.start()
         fault = FaultyAwait(operation(runtime), at, error)
         async with asyncio.timeout(1):
-            try:
+            with suppress(KeyError, asyncio.CancelledError):
                 await fault
-            except (KeyError, asyncio.CancelledError):
-                pass
         struck = fault.struck
         async with asyncio.timeout(3):
             await runtime.close()
