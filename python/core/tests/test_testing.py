@@ -94,6 +94,16 @@ async def test_run_until_idle_steps_a_runtime_that_is_not_started_and_waits_for_
     await runtime.stop()
 
 
+async def test_run_until_idle_raises_what_a_handler_that_nobody_waited_for_raised() -> None:
+    runtime = await probed(ProbeAgent(KeyError("told to")), ignore_unhandled_exceptions=False)
+    runtime.start()
+    for number in range(2):
+        await runtime.publish_message(Ping(number), TOPIC)
+    with pytest.raises(KeyError, match="told to"):
+        await run_until_idle(runtime)
+    await runtime.stop()
+
+
 async def test_a_collector_hears_events_while_it_is_used_and_not_after() -> None:
     runtime = await probed(ProbeAgent())
     runtime.start()

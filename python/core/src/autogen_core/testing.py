@@ -182,8 +182,9 @@ async def run_until_idle(runtime: SingleThreadedAgentRuntime, timeout_s: float =
     """
     mailbox = runtime._mailbox
     async with asyncio.timeout(timeout_s):
-        while not mailbox.idle:
+        while not mailbox.idle and runtime._failure is None:
             if runtime._pump is None and len(mailbox):
                 await runtime.process_next()
             else:
                 await mailbox.changed()
+    runtime._raise_failure()

@@ -253,7 +253,7 @@ class BaseStreamTool(
 
 
 class BaseToolWithState(BaseTool[ArgsT, ReturnT], ABC, ComponentBase[BaseModel], Generic[ArgsT, ReturnT, StateT]):
-    """Base of a tool that keeps a state between calls, which is saved with the agent that uses it."""
+    """Base of a tool that keeps a state between calls, which is saved with the workbench that holds it."""
 
     component_type = "tool"
 
