@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ _BATCH_TOKENS = 64
 """Tokens of a prompt that are computed at a time. Between two batches a request can be given up, so they are small: on one
 core this costs no speed (152 tokens/s with 64 as with 512, SmolLM2-135M) and bounds the delay to under a second."""
 
-_EMBEDDING_TOKENS = 512
+_EMBEDDING_TOKENS = 2048
 """Tokens that a text to embed may have: it has to fit into one batch."""
 
 _PROMPT_CACHE_MIB = 128
@@ -80,10 +81,7 @@ class Engine:
             EngineMissingError: The engine is not installed.
             ModelLoadError: The engine cannot load the file.
         """
-        try:
-            import xllamacpp
-        except ImportError as error:
-            raise EngineMissingError("xllamacpp") from error
+        xllamacpp = _native()
         key = secrets.token_hex(16)
         try:
             server = xllamacpp.Server(_parameters(xllamacpp, settings, key))
@@ -91,15 +89,23 @@ class Engine:
             raise ModelLoadError(settings.path, str(error)) from error
         return cls(server, settings, key)
 
+    @staticmethod
+    def grammar(schema: Json) -> str:
+        """Return the grammar of a JSON schema, for the field `grammar` of a request.
+
+        The engine ignores a grammar that it cannot follow; whether an answer is JSON has to be looked at.
+        """
+        return str(_native().json_schema_to_grammar(schema))
+
     @property
     def busy(self) -> bool:
         """Whether the engine computes at this moment."""
         return any(slot["is_processing"] for slot in self._ask("/slots"))
 
-    def count_tokens(self, messages: Sequence[Json]) -> int:
-        """Return the tokens of a conversation as the model gets it. Blocks for about a millisecond."""
-        prompt = self._ask("/apply-template", {"messages": list(messages)})["prompt"]
-        body = {"content": prompt, "add_special": True, "parse_special": True}
+    def count_tokens(self, prompt: Json) -> int:
+        """Return the tokens of `messages` and `tools` as the model gets them. Blocks for about a millisecond."""
+        text = self._ask("/apply-template", prompt)["prompt"]
+        body = {"content": text, "add_special": True, "parse_special": True}
         return len(self._ask("/tokenize", body)["tokens"])
 
     def chat(self, request: Json) -> AsyncGenerator[Json, None]:
@@ -165,6 +171,14 @@ class Engine:
         if response.status != http.HTTPStatus.OK:
             raise _error_of(answer)
         return answer
+
+
+def _native() -> Any:
+    """Return the engine's module, which has no types. It takes 100 MB of memory, so it is loaded late."""
+    try:
+        return import_module("xllamacpp")
+    except ImportError as error:
+        raise EngineMissingError("xllamacpp") from error
 
 
 def _parameters(xllamacpp: Any, settings: EngineSettings, key: str) -> Any:
@@ -236,9 +250,7 @@ _requests: set[_Request] = set()
 """Requests whose threads run."""
 
 
-async def _run(
-    call: Callable[[Json, Callable[[Json], bool]], object], request: Json
-) -> AsyncGenerator[Json, None]:
+async def _run(call: Callable[[Json, Callable[[Json], bool]], object], request: Json) -> AsyncGenerator[Json, None]:
     """Run a blocking call on a thread and yield what it hands over, until it returns."""
     running = _Request(call, request)
     running.start()

@@ -1,15 +1,15 @@
 """What can go wrong with a local model, as a tree. Stands on core's errors; knows no engine.
 
-    autogen_core.exceptions.AutoGenError
-    └── LocalModelError
-        ├── EngineMissingError     the engine is not installed (an ImportError)
-        ├── ModelMissingError      no file under that path, or the default model is not installed (a FileNotFoundError)
-        ├── ModelFileError         the file cannot be used (a ValueError)
-        │   ├── NotGgufError       it is no GGUF file
-        │   └── ChecksumError      it is not the file that was expected
-        ├── ModelLoadError         the engine could not load the file
-        ├── ContextLengthError     the prompt is longer than the context (a ValueError)
-        └── GenerationError        the engine refused or broke off a request
+autogen_core.exceptions.AutoGenError
+└── LocalModelError
+├── EngineMissingError     the engine is not installed (an ImportError)
+├── ModelMissingError      no file under that path, or the default model is not installed (a FileNotFoundError)
+├── ModelFileError         the file cannot be used (a ValueError)
+│   ├── NotGgufError       it is no GGUF file
+│   └── ChecksumError      it is not the file that was expected
+├── ModelLoadError         the engine could not load the file
+├── ContextLengthError     the prompt is longer than the context (a ValueError)
+└── GenerationError        the engine refused or broke off a request
 """
 
 from pathlib import Path
@@ -73,7 +73,9 @@ class ChecksumError(ModelFileError):
     """
 
     def __init__(self, path: Path, expected: str, actual: str) -> None:
-        super().__init__(path, f"{path} is refused: its sha256 is {actual}, expected was {expected}. Get the file anew.")
+        super().__init__(
+            path, f"{path} is refused: its sha256 is {actual}, expected was {expected}. Get the file anew."
+        )
         self.expected = expected
         self.actual = actual
 

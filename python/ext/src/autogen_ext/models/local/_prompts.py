@@ -24,13 +24,11 @@ class Signature:
     description: str
 
     def __str__(self) -> str:
-        """Return one line, such as `- add(a, b): Add two numbers.`"""
+        """Return one line: name, parameters and description."""
         return f"- {self.name}({', '.join(self.parameters)}): {' '.join(self.description.split())}"
 
 
-_TOOL_SYSTEM = (
-    "You call tools. Reply with one JSON object: the tool and its arguments taken from the request."
-)
+_TOOL_SYSTEM = "You call tools. Reply with one JSON object: the tool and its arguments taken from the request."
 _ANSWER_LINE = Signature(FINAL_ANSWER, (), "answer without a tool")
 _DEMO_TOOLS = (
     Signature("find_book", ("title",), "Find a book by its title."),
@@ -74,6 +72,9 @@ def result_line(name: str, result: str) -> str:
     """Return how the result of a tool is told in a conversation without roles for tools."""
     return f"Result of {name}: {result}"
 
+
+DEFAULT_SYSTEM = "You are a helpful AI assistant."
+"""The system message of the smallest models where the user has none: what their chat template puts there misleads them."""
 
 ANSWER_FROM_RESULT = "Answer the request in one or two sentences, using the result."
 """Follows the results when a model that follows instructions is to answer in words."""

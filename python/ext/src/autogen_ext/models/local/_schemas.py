@@ -52,8 +52,8 @@ def choice_schema(tools: Sequence[ToolSpec], bounds: Bounds, *, may_answer: bool
     definitions: JsonSchema = {}
     options: list[JsonSchema] = []
     for tool in tools:
-        parameters = _hoisted(tool.name, tool.parameters, definitions)
-        parameters = {"type": "object", "properties": {}, **parameters, "additionalProperties": False}
+        own = _hoisted(tool.name, tool.parameters, definitions)
+        parameters: JsonSchema = {"type": "object", "properties": {}, "additionalProperties": False, **own}
         arguments = cast("JsonSchema", bounded(parameters, bounds))
         options.append(_object(tool={"const": tool.name}, arguments=arguments))
     if may_answer:
