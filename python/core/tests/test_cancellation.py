@@ -53,7 +53,7 @@ async def test_a_token_linked_100_000_times_does_not_grow() -> None:
         if _ % 1000 == 0:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert len(token._futures) == 0
+    assert not token._futures
 
 
 async def test_a_finished_future_is_left_alone() -> None:
