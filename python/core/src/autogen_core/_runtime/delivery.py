@@ -20,7 +20,7 @@ from autogen_core._runtime.mailbox import Mailbox
 from autogen_core._runtime.observer import Observer
 from autogen_core._subscriptions import SubscriptionTable
 from autogen_core.exceptions import MessageDroppedException
-from autogen_core.logging import DeliveryStage, MessageKind
+from autogen_core.logging import MessageKind
 
 _handling_agent = MessageHandlerContext.ambient.variable
 
@@ -77,6 +77,8 @@ class Delivery:
             self._start_one(envelope, to, None)
             return
         recipients = self._subscriptions.recipients(to)
+        if envelope.watch is not None:
+            self._observer.dispatched(envelope, len(recipients))
         if not recipients:
             self._observer.unheard(envelope)
         for recipient in recipients:
@@ -86,7 +88,10 @@ class Delivery:
     def _start_one(self, envelope: Envelope, recipient: AgentId, topic: TopicId | None) -> None:
         is_rpc = topic is None
         context = MessageContext(envelope.sender, topic, is_rpc, envelope.token, envelope.id)
-        task = start_eagerly(self._handle(envelope, recipient, context), asyncio.get_running_loop())
+        work = self._handle(envelope, recipient, context)
+        if envelope.watch is not None:
+            work = self._observer.handling(envelope, recipient, work)
+        task = start_eagerly(work, asyncio.get_running_loop())
         if is_rpc:
             envelope.task = task
         if task.done():
@@ -99,7 +104,7 @@ class Delivery:
 
     def is_handling(self, task: asyncio.Task[Any] | None) -> bool:
         """Tell whether a task is a handler, also one that is in its first step."""
-        return task is not None and getattr(task.get_coro(), "cr_code", None) is Delivery._handle.__code__
+        return task is not None and getattr(task.get_coro(), "cr_code", None) in _HANDLERS
 
     async def _handle(self, envelope: Envelope, recipient: AgentId, context: MessageContext) -> Any:
         """Let one agent handle a message; runs in a task, and so in a context, of its own."""
@@ -107,13 +112,13 @@ class Delivery:
         if agent is None:
             agent = await self._directory.activate(recipient)
         _handling_agent.set(recipient)
-        if envelope.watched:
-            self._observer.passed(envelope, recipient, DeliveryStage.DELIVER)
+        if envelope.watch is not None:
+            self._observer.delivered(envelope, recipient)
         answer = await agent.on_message(envelope.message, context)
         if context.is_rpc:
             if self._interventions:
                 answer = await self._intervene_answer(envelope, recipient, answer)
-            if envelope.watched:
+            if envelope.watch is not None:
                 self._observer.answered(envelope, answer)
         return answer
 
@@ -160,6 +165,7 @@ class Delivery:
 
     def _fail(self, envelope: Envelope, error: Exception) -> None:
         """Give an error that happened before any handler ran to whom it concerns."""
+        self._observer.undelivered(envelope, error)
         is_topic = isinstance(envelope.to, TopicId)
         if isinstance(error, MessageDroppedException):
             self._observer.dropped(envelope, envelope.message, MessageKind.PUBLISH if is_topic else MessageKind.DIRECT)
@@ -167,3 +173,6 @@ class Delivery:
             self._report(error)
         if envelope.reply is not None and not envelope.reply.done():
             envelope.reply.set_exception(error)
+
+
+_HANDLERS = (Delivery._handle.__code__, Observer.handling.__code__)

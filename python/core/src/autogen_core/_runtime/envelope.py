@@ -4,11 +4,43 @@ import os
 from asyncio import Future, Task
 from contextvars import Context
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from autogen_core._cancellation import CancellationToken
 from autogen_core._identity import AgentId, TopicId
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context as TraceContext
+    from opentelemetry.trace import Span
+
+    from autogen_core._telemetry.metrics import Meters
+    from autogen_core._telemetry.tracing import Tracing
+
+
+class Watch:
+    """Who watches one message, and what is known of its way so far.
+
+    Attributes:
+        records: Whether somebody wants event records.
+        tracing: Makes its spans; None if nobody traces.
+        meters: Measures it; None if nobody measures.
+        on_its_way: Whether it waits or travels.
+        span: Its way; None if it had none.
+        parent: The context that holds its way, here or in another process; what handles it descends from that.
+        sent_at: When it was sent, on the monotonic clock, in seconds; None if that was in another process.
+    """
+
+    __slots__ = ("meters", "on_its_way", "parent", "records", "sent_at", "span", "tracing")
+
+    def __init__(self, records: bool, tracing: "Tracing | None", meters: "Meters | None") -> None:
+        self.records = records
+        self.tracing = tracing
+        self.meters = meters
+        self.on_its_way = False
+        self.span: Span | None = None
+        self.parent: TraceContext | None = None
+        self.sent_at: float | None = None
 
 
 class Envelope:
@@ -22,11 +54,11 @@ class Envelope:
         id: Unique to the message.
         reply: Where the sender waits for the answer; None if it does not wait.
         task: What handles it; None before that, and for a topic.
-        watched: Whether anybody wants event records of it.
+        watch: Who watches it; None if nobody does.
         context: The sender's context variables, which handlers see too; None if it never waited in the mailbox.
     """
 
-    __slots__ = ("context", "id", "message", "reply", "sender", "task", "to", "token", "watched")
+    __slots__ = ("context", "id", "message", "reply", "sender", "task", "to", "token", "watch")
 
     def __init__(
         self,
@@ -35,14 +67,14 @@ class Envelope:
         to: AgentId | TopicId,
         token: CancellationToken,
         id: str,
-        watched: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self.message = message
         self.sender = sender
         self.to = to
         self.token = token
         self.id = id
-        self.watched = watched
+        self.watch = watch
         self.reply: Future[Any] | None = None
         self.task: Task[Any] | None = None
         self.context: Context | None = None

@@ -18,11 +18,10 @@ from autogen_core._runtime.delivery import Delivery
 from autogen_core._runtime.directory import Directory
 from autogen_core._runtime.envelope import Envelope, new_message_id
 from autogen_core._runtime.mailbox import Mailbox
-from autogen_core._runtime.observer import Observer
+from autogen_core._runtime.observer import ExceptionHook, Observer
 from autogen_core._serialization import MessageSerializer, SerializationRegistry
 from autogen_core._subscriptions import Subscription, SubscriptionTable
 from autogen_core.exceptions import UndeliverableException
-from autogen_core.logging import DeliveryStage
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -50,10 +49,13 @@ class SingleThreadedAgentRuntime(AgentRuntime):
     Args:
         intervention_handlers: See each message before it is delivered, in this order; each sees what the one before it
             returned.
-        tracer_provider: Makes the spans; the global one if not given.
+        tracer_provider: Makes the spans; the global one if not given, from the moment the program configures it. None are
+            made where the environment variable `AUTOGEN_DISABLE_RUNTIME_TRACING` is `true`.
         ignore_unhandled_exceptions: What becomes of the exception of a handler that nobody waits for, because the message was
             published: if true, it is logged and counted; if false, the runtime halts, and the next `process_next`,
             `stop_when_idle`, `stop_when` or `stop` raises it.
+        on_unhandled_exception: Called with each such exception, the id of the agent that raised it (None: an intervention
+            handler refused the message), the message and its context. What it raises itself is logged.
     """
 
     def __init__(
@@ -62,15 +64,15 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         intervention_handlers: list[InterventionHandler] | None = None,
         tracer_provider: "TracerProvider | None" = None,
         ignore_unhandled_exceptions: bool = True,
+        on_unhandled_exception: ExceptionHook | None = None,
     ) -> None:
-        self._tracer_provider = tracer_provider
         self._ignore_unhandled_exceptions = ignore_unhandled_exceptions
         self._interventions = Interventions(intervention_handlers or [])
         self._directory = Directory(self)
         self._subscriptions = SubscriptionTable()
         self._serializers = SerializationRegistry()
         self._mailbox = Mailbox()
-        self._observer = Observer()
+        self._observer = Observer(tracer_provider, on_unhandled_exception)
         self._delivery = Delivery(
             self._directory, self._subscriptions, self._mailbox, self._interventions, self._observer, self._report
         )
@@ -101,15 +103,19 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         Before `start`, the message waits in the mailbox for it, or for `process_next`.
         """
         if recipient not in self._directory.agents and not self._directory.knows(recipient):
-            raise UndeliverableException.unknown_recipient(recipient, self._directory.types)
+            unknown = UndeliverableException.unknown_recipient(recipient, self._directory.types)
+            self._observer.undeliverable(message, recipient, sender, unknown, "unknown_recipient")
+            raise unknown
         if self._stopped:
-            raise UndeliverableException.runtime_stopped(recipient) from self._failure
+            stopped = UndeliverableException.runtime_stopped(recipient)
+            self._observer.undeliverable(message, recipient, sender, stopped, "stopped")
+            raise stopped from self._failure
         token = cancellation_token or CancellationToken()
         if token.is_cancelled():
             raise asyncio.CancelledError(f"The cancellation token of the message for {recipient} is cancelled already.")
-        envelope = Envelope(message, sender, recipient, token, message_id or new_message_id(), self._observer.listening)
-        if envelope.watched:
-            self._observer.passed(envelope, recipient, DeliveryStage.SEND)
+        envelope = Envelope(message, sender, recipient, token, message_id or new_message_id(), self._observer.watch())
+        if envelope.watch is not None:
+            self._observer.sent(envelope)
         if self._can_start_at_once():
             task = self._start_at_once(envelope)
             if task.done():
@@ -138,9 +144,9 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         While the runtime is not running, the message waits in the mailbox for the next `start` or `process_next`.
         """
         token = cancellation_token or CancellationToken()
-        envelope = Envelope(message, sender, topic_id, token, message_id or new_message_id(), self._observer.listening)
-        if envelope.watched:
-            self._observer.passed(envelope, topic_id, DeliveryStage.SEND)
+        envelope = Envelope(message, sender, topic_id, token, message_id or new_message_id(), self._observer.watch())
+        if envelope.watch is not None:
+            self._observer.sent(envelope)
         self._enqueue(envelope)
 
     def _can_start_at_once(self) -> bool:
@@ -163,6 +169,8 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         return envelope.task
 
     def _enqueue(self, envelope: Envelope) -> None:
+        if envelope.watch is not None:
+            self._observer.on_its_way(envelope)
         envelope.context = contextvars.copy_context()
         self._mailbox.put(envelope)
 
@@ -182,6 +190,9 @@ class SingleThreadedAgentRuntime(AgentRuntime):
                 except Exception:
                     _logger.exception("cancelling the message %s for %s", envelope.id, envelope.to)
             raise
+        finally:
+            if envelope.watch is not None:
+                self._observer.settled(envelope)
 
     def _report(self, error: BaseException) -> None:
         """Take note of a failure that nobody waits for; halt where the program wants to know of it."""
@@ -226,6 +237,7 @@ class SingleThreadedAgentRuntime(AgentRuntime):
 
     async def _process(self, envelope: Envelope) -> None:
         if envelope.token.is_cancelled() or (envelope.reply is not None and envelope.reply.cancelled()):
+            self._observer.undelivered(envelope, asyncio.CancelledError())
             self._mailbox.finished()  # its sender gave up while it waited
             return
         try:
@@ -233,6 +245,7 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         except asyncio.CancelledError:
             _logger.warning("the runtime stopped while a message for %s was intercepted; it is lost", envelope.to)
             _refuse(envelope)
+            self._observer.undelivered(envelope, UndeliverableException.runtime_stopped(envelope.to))
             raise
 
     async def process_next(self) -> None:

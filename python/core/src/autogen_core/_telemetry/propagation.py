@@ -6,7 +6,7 @@ variables. Imports opentelemetry-api, so import this where somebody traces. Know
 
 from collections.abc import Mapping, MutableMapping
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _w3c = TraceContextTextMapPropagator()
@@ -28,4 +28,4 @@ def extract(carrier: Mapping[str, str]) -> Context:
     Returns:
         The current context, with that span as its current one; unchanged if the carrier holds none, or none that is valid.
     """
-    return _w3c.extract({key.lower(): value for key, value in carrier.items()}, Context(current()))
+    return _w3c.extract({key.lower(): value for key, value in carrier.items()}, get_current())
