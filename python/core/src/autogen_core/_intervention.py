@@ -3,8 +3,10 @@
 Handlers form a chain: each sees what the one before it returned. `Interventions` is that chain, made once per runtime.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, Protocol, final
 
 from autogen_core._identity import AgentId, TopicId
@@ -21,7 +23,10 @@ class DropMessage:
 
 
 class InterventionHandler(Protocol):
-    """Sees messages before they are delivered, one at a time, and may change or drop them.
+    """Sees messages and answers before they are delivered, one at a time, and may change or drop them.
+
+    It may ask agents itself, by `send_message`: these messages are seen within its own turn, so it must tell them from those
+    that it waits for.
 
     Each method returns the message to go on with, changed or not, or `DropMessage`. An exception that it raises refuses the
     message: the sender receives it. The next handler in the list sees what this one returned.
@@ -65,9 +70,20 @@ class Interventions:
 
     def __init__(self, handlers: Sequence[InterventionHandler]) -> None:
         self._handlers = tuple(handlers)
+        self._turn = asyncio.Lock()
+        self._under_way: ContextVar[bool] = ContextVar("intervention_under_way", default=False)
 
     def __bool__(self) -> bool:
         return bool(self._handlers)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the caller is called, directly or through agents, by an intervention handler whose turn it is."""
+        return bool(self._handlers) and self._under_way.get()
+
+    def leave(self) -> None:
+        """Let what follows in this context be no part of the turn: nobody in it waits for that."""
+        self._under_way.set(False)
 
     async def send(self, message: Any, context: MessageContext, recipient: AgentId) -> Any:
         """Return the message that is to be delivered.
@@ -100,6 +116,22 @@ class Interventions:
         )
 
     async def _fold(
+        self,
+        message: Any,
+        recipient: AgentId | TopicId | None,
+        ask: Callable[[InterventionHandler, Any], Awaitable[Any]],
+    ) -> Any:
+        """Ask the handlers one after the other, in their turn; what they ask for themselves is within it."""
+        if self._under_way.get():
+            return await self._ask_all(message, recipient, ask)
+        async with self._turn:
+            inside = self._under_way.set(True)
+            try:
+                return await self._ask_all(message, recipient, ask)
+            finally:
+                self._under_way.reset(inside)
+
+    async def _ask_all(
         self,
         message: Any,
         recipient: AgentId | TopicId | None,

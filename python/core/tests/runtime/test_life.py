@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from autogen_core import (
     AgentId,
     DefaultInterventionHandler,
-    DropMessage,
-    InterventionHandler,
     MessageContext,
     RoutedAgent,
     SingleThreadedAgentRuntime,
@@ -19,7 +16,7 @@ from autogen_core import (
     TypeSubscription,
     message_handler,
 )
-from autogen_core.exceptions import MessageDroppedException, RegistrationError, UndeliverableException
+from autogen_core.exceptions import UndeliverableException
 
 from .conftest import Work, Worker
 
@@ -256,247 +253,18 @@ async def test_requests_that_wait_when_a_failure_halts_the_runtime_are_answered(
         await runtime.stop()
 
 
-# Interventions
-
-
-class Suffix(DefaultInterventionHandler):
-    def __init__(self, suffix: str) -> None:
-        self.suffix = suffix
-
-    async def on_send(self, message: Any, *, message_context: MessageContext, recipient: AgentId) -> Any:
-        return Work(message.text + self.suffix)
-
-    async def on_publish(self, message: Any, *, message_context: MessageContext) -> Any:
-        return Work(message.text + self.suffix)
-
-    async def on_response(self, message: Any, *, sender: AgentId, recipient: AgentId | None) -> Any:
-        return message + self.suffix.upper()
-
-
-class Drop(DefaultInterventionHandler):
-    def __init__(self, stage: str, what: Any = DropMessage) -> None:
-        self.stage = stage
-        self.what = what
-
-    async def on_send(self, message: Any, **_: Any) -> Any:
-        return self._do("send", message)
-
-    async def on_publish(self, message: Any, **_: Any) -> Any:
-        return self._do("publish", message)
-
-    async def on_response(self, message: Any, **_: Any) -> Any:
-        return self._do("response", message)
-
-    def _do(self, stage: str, message: Any) -> Any:
-        if stage != self.stage:
-            return message
-        if isinstance(self.what, Exception):
-            raise self.what
-        return self.what
-
-
-async def test_each_intervention_handler_sees_what_the_one_before_it_returned() -> None:
-    runtime = await make(intervention_handlers=[Suffix("a"), Suffix("b")])
-    runtime.start()
-    assert await runtime.send_message(Work("x"), A) == "xabAB"
-    await runtime.publish_message(Work("y"), JOBS)
-    await runtime.stop_when_idle()
-    assert await seen(runtime) == ["xab", "yab"]
-
-
-@pytest.mark.parametrize("what", [DropMessage, DropMessage()])
-@pytest.mark.parametrize("stage", ["send", "response"])
-async def test_a_message_dropped_by_an_intervention_handler_releases_its_sender_and_idle_wait_ends(
-    stage: str, what: Any
+async def test_a_published_message_whose_handler_is_cut_short_by_stopping_is_told(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    runtime = await make(intervention_handlers=[Drop(stage, what)])
+    unhandled: list[BaseException] = []
+
+    def hook(error: BaseException, *_: object) -> None:
+        unhandled.append(error)
+
+    runtime = await make(on_unhandled_exception=hook)
     runtime.start()
-    with pytest.raises(MessageDroppedException, match="Drop dropped"):
-        await asyncio.wait_for(runtime.send_message(Work(), A), 1)
-    await asyncio.wait_for(runtime.stop_when_idle(), 1)
-
-
-async def test_a_published_message_that_is_dropped_reaches_nobody_and_idle_wait_ends() -> None:
-    runtime = await make(intervention_handlers=[Drop("publish")], ignore_unhandled_exceptions=False)
-    runtime.start()
-    await runtime.publish_message(Work("dropped"), JOBS)
-    await asyncio.wait_for(runtime.stop_when_idle(), 1)
-    assert await seen(runtime) == []
-
-
-@pytest.mark.parametrize("stage", ["send", "response"])
-async def test_a_message_refused_by_an_intervention_handler_gives_its_exception_to_the_sender(stage: str) -> None:
-    refusal = PermissionError("no")
-    runtime = await make(intervention_handlers=[Drop(stage, refusal)])
-    runtime.start()
-    with pytest.raises(PermissionError) as caught:
-        await asyncio.wait_for(runtime.send_message(Work(), A), 1)
-    assert caught.value is refusal
-    await asyncio.wait_for(runtime.stop_when_idle(), 1)
-
-
-async def test_a_refused_publish_is_a_failure_that_nobody_waits_for() -> None:
-    runtime = await make(
-        intervention_handlers=[Drop("publish", PermissionError("no"))], ignore_unhandled_exceptions=False
-    )
-    runtime.start()
-    await runtime.publish_message(Work(), JOBS)
-    with pytest.raises(PermissionError):
-        await asyncio.wait_for(runtime.stop_when_idle(), 1)
-
-
-async def test_intervention_handlers_see_one_message_at_a_time() -> None:
-    inside: list[str] = []
-
-    class Slow(DefaultInterventionHandler):
-        async def on_send(self, message: Any, *, message_context: MessageContext, recipient: AgentId) -> Any:
-            assert inside == []
-            inside.append(message.text)
-            await asyncio.sleep(0.001)
-            inside.clear()
-            return message
-
-    handlers: list[InterventionHandler] = [Slow()]
-    runtime = await make(intervention_handlers=handlers)
-    runtime.start()
-    await asyncio.gather(*(runtime.send_message(Work(str(n)), A) for n in range(5)))
-    await runtime.stop_when_idle()
-    assert await seen(runtime) == ["0", "1", "2", "3", "4"]
-
-
-# Agents
-
-
-async def test_an_agent_is_made_once_however_many_messages_come_at_a_time() -> None:
-    made: list[Worker] = []
-
-    async def slowly() -> Worker:
-        await asyncio.sleep(0.01)
-        made.append(Worker())
-        return made[-1]
-
-    runtime = SingleThreadedAgentRuntime()
-    await Worker.register(runtime, "worker", slowly)
-    runtime.start()
-    await asyncio.gather(*(runtime.send_message(Work(str(n)), A) for n in range(5)))
-    await runtime.stop_when_idle()
-    assert len(made) == 1
-    assert made[0].seen == ["0", "1", "2", "3", "4"]
-
-
-async def test_a_failing_factory_answers_every_sender_and_the_next_message_tries_again() -> None:
-    attempts: list[int] = []
-
-    async def sometimes() -> Worker:
-        attempts.append(1)
-        await asyncio.sleep(0.001)
-        if len(attempts) == 1:
-            raise ConnectionError("not yet")
-        return Worker()
-
-    runtime = SingleThreadedAgentRuntime()
-    await Worker.register(runtime, "worker", sometimes)
-    runtime.start()
-    answers = await asyncio.gather(*(runtime.send_message(Work(), A) for _ in range(2)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [ConnectionError, ConnectionError]
-    assert await runtime.send_message(Work("made"), A) == "made"
-    await runtime.stop_when_idle()
-
-
-async def test_a_factory_that_makes_another_class_is_refused_naming_both() -> None:
-    runtime = SingleThreadedAgentRuntime()
-
-    class Other(Worker): ...
-
-    await Worker.register(runtime, "worker", Other)
-    with pytest.raises(RegistrationError, match="made a Other, but was registered for Worker"):
-        await runtime.get(A, lazy=False)
-
-
-async def test_a_taken_type_or_id_is_refused() -> None:
-    runtime = await make()
-    with pytest.raises(ValueError, match="'worker' already exists"):
-        await Worker.register(runtime, "worker", Worker)
-    with pytest.raises(ValueError, match="has a factory"):
-        await Worker().register_instance(runtime, A)
-    await Worker().register_instance(runtime, AgentId("single", "1"))
-    with pytest.raises(ValueError, match="single/1 already exists"):
-        await Worker().register_instance(runtime, AgentId("single", "1"))
-
-
-async def test_an_instance_is_served_under_its_id_and_lives_in_one_runtime() -> None:
-    runtime, other = SingleThreadedAgentRuntime(), SingleThreadedAgentRuntime()
-    instance = Worker()
-    single = AgentId("single", "1")
-    await instance.register_instance(runtime, single)
-    await Worker().register_instance(runtime, AgentId("single", "2"))
-    runtime.start()
-    assert await runtime.send_message(Work("served"), single) == "served"
-    assert instance.seen == ["served"]
-    assert await runtime.try_get_underlying_agent_instance(single, Worker) is instance
-    with pytest.raises(UndeliverableException):
-        await runtime.send_message(Work(), AgentId("single", "3"))
-    with pytest.raises(RuntimeError, match="another runtime"):
-        await instance.register_instance(other, single)
-    await runtime.stop_when_idle()
-
-
-async def test_asking_for_an_agent_that_is_not_there_or_of_another_class_is_a_typed_error() -> None:
-    runtime = await make()
-    assert await runtime.get("anything") == AgentId("anything", "default")
-    nobody = AgentId("nobody", "k")
-    asks: list[Callable[[], Awaitable[Any]]] = [
-        lambda: runtime.get(nobody, lazy=False),
-        lambda: runtime.agent_metadata(nobody),
-        lambda: runtime.agent_save_state(nobody),
-        lambda: runtime.agent_load_state(nobody, {}),
-        lambda: runtime.try_get_underlying_agent_instance(nobody),
-    ]
-    for ask in asks:
-        with pytest.raises(LookupError, match="nobody not found"):
-            await ask()
-    with pytest.raises(TypeError, match="is a Worker, not a SingleThreadedAgentRuntime"):
-        await runtime.try_get_underlying_agent_instance(A, SingleThreadedAgentRuntime)  # type: ignore[type-var]  # the mistake under test
-
-
-async def test_the_state_of_all_agents_is_saved_and_taken_up() -> None:
-    class Keeper(RoutedAgent):
-        def __init__(self) -> None:
-            super().__init__("keeps")
-            self.kept = 0
-            self.closed = False
-
-        @message_handler
-        async def handle(self, message: int, ctx: MessageContext) -> int:
-            self.kept += message
-            return self.kept
-
-        async def save_state(self) -> dict[str, Any]:
-            return {"kept": self.kept}
-
-        async def load_state(self, state: Any) -> None:
-            self.kept = state["kept"]
-
-        async def close(self) -> None:
-            self.closed = True
-
-    first, second = SingleThreadedAgentRuntime(), SingleThreadedAgentRuntime()
-    for runtime in (first, second):
-        await Keeper.register(runtime, "keeper", Keeper)
-        runtime.start()
-    for key, number in (("a", 1), ("b", 2)):
-        await first.send_message(number, AgentId("keeper", key))
-    state = await first.save_state()
-    assert state == {"keeper/a": {"kept": 1}, "keeper/b": {"kept": 2}}
-    await second.load_state({**state, "unknown/x": {"left": "out"}})
-    assert await second.send_message(10, AgentId("keeper", "b")) == 12
-    keeper = await first.try_get_underlying_agent_instance(AgentId("keeper", "a"), Keeper)
-    await first.close()
-    await second.close()
-    assert keeper.closed
-
-
-async def test_a_saved_state_for_an_agent_that_keeps_none_is_a_warning() -> None:
-    runtime = await make()
-    with pytest.warns(UserWarning, match="Worker has no load_state"):
-        await runtime.agent_load_state(A, {"something": 1})
+    await runtime.publish_message(Work("slow", sleep_s=30), JOBS)
+    await asyncio.sleep(0.01)
+    await runtime.stop()
+    assert [type(error) for error in unhandled] == [UndeliverableException]
+    assert "jobs/a" in caplog.text

@@ -52,8 +52,7 @@ class Delivery:
         self._interventions = interventions
         self._observer = observer
         self._report = report
-        self._answering = asyncio.Lock()
-        self.tasks: dict[asyncio.Task[Any], Envelope] = {}
+        self.tasks: dict[asyncio.Task[Any], tuple[Envelope, AgentId]] = {}
         """The handlers under way that have suspended; their owner, the runtime, ends them when it stops."""
 
     async def deliver(self, envelope: Envelope) -> None:
@@ -98,9 +97,13 @@ class Delivery:
             self._settle(envelope, recipient, task)
         else:
             self._mailbox.begun()
-            self.tasks[task] = envelope
+            self.tasks[task] = envelope, recipient
             envelope.token.link_future(task)
             task.add_done_callback(partial(self._finish, envelope, recipient))
+
+    def is_busy(self, agent: AgentId) -> bool:
+        """Tell whether an agent is handling a message."""
+        return any(recipient == agent for _, recipient in self.tasks.values())
 
     def is_handling(self, task: asyncio.Task[Any] | None) -> bool:
         """Tell whether a task is a handler, also one that is in its first step."""
@@ -156,12 +159,11 @@ class Delivery:
             envelope.message = await self._interventions.publish(envelope.message, context)
 
     async def _intervene_answer(self, envelope: Envelope, recipient: AgentId, answer: Any) -> Any:
-        async with self._answering:  # handlers see one message at a time
-            try:
-                return await self._interventions.respond(answer, recipient, envelope.sender)
-            except MessageDroppedException:
-                self._observer.dropped(envelope, answer, MessageKind.RESPOND)
-                raise
+        try:
+            return await self._interventions.respond(answer, recipient, envelope.sender)
+        except MessageDroppedException:
+            self._observer.dropped(envelope, answer, MessageKind.RESPOND)
+            raise
 
     def _fail(self, envelope: Envelope, error: Exception) -> None:
         """Give an error that happened before any handler ran to whom it concerns."""

@@ -5,7 +5,8 @@ Shared by all runtimes. Stands on the contracts and the instantiation context; k
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from inspect import isawaitable
 from typing import Any, TypeVar
 
@@ -20,6 +21,9 @@ from autogen_core.logging import AgentConstructionExceptionEvent
 T = TypeVar("T", bound=Agent)
 
 Factory = Callable[[], Awaitable[Agent]]
+
+SaveState = Callable[[AgentId, Mapping[str, Any]], Awaitable[None] | None]
+"""Keeps the state of an agent; may be async."""
 
 _event_logger = logging.getLogger(EVENT_LOGGER_NAME)
 
@@ -36,6 +40,8 @@ class Directory:
         self._factories: dict[str, Factory | None] = {}  # None: a type whose instances are all registered one by one
         self._agents: dict[AgentId, Agent] = {}
         self._being_made: dict[AgentId, asyncio.Task[Agent]] = {}
+        self._leaving: dict[AgentId, asyncio.Future[None]] = {}
+        self._closed: set[AgentId] = set()
 
     @property
     def types(self) -> set[str]:
@@ -49,7 +55,11 @@ class Directory:
 
     def knows(self, id: AgentId) -> bool:
         """Tell whether there is such an agent, or can be."""
-        return id in self._agents or self._factories.get(id.type) is not None
+        return id in self._agents or self.can_make(id)
+
+    def can_make(self, id: AgentId) -> bool:
+        """Tell whether there is a factory for the agent."""
+        return self._factories.get(id.type) is not None
 
     def add_factory(
         self,
@@ -95,6 +105,8 @@ class Directory:
             LookupError: No such agent type, or no such instance of a type without a factory.
             Exception: Its factory failed.
         """
+        while (leaving := self._leaving.get(id)) is not None:
+            await asyncio.shield(leaving)
         agent = self._agents.get(id)
         if agent is not None:
             return agent
@@ -130,10 +142,52 @@ class Directory:
                 agent = await factory()
             await agent.bind_id_and_runtime(id=id, runtime=self._runtime)
         except BaseException as error:
-            _event_logger.info(AgentConstructionExceptionEvent(agent_id=id, exception=error))
+            with suppress(Exception):  # a broken log handler must not hide why the agent could not be made
+                _event_logger.info(AgentConstructionExceptionEvent(agent_id=id, exception=error))
             raise
         self._agents[id] = agent
         return agent
+
+    async def evict(self, id: AgentId, save: SaveState | None) -> None:
+        """Save and close an agent and forget its object; who asks for the agent meanwhile waits.
+
+        Raises:
+            Exception: It could not be saved or closed; then it stays.
+        """
+        agent = self._agents.pop(id)
+        leaving = self._leaving[id] = asyncio.get_running_loop().create_future()
+        try:
+            if save is not None:
+                saved = save(id, await agent.save_state())
+                if isawaitable(saved):
+                    await saved
+            if id not in self._closed:
+                await agent.close()
+        except BaseException:
+            self._agents[id] = agent
+            raise
+        finally:
+            self._closed.discard(id)
+            del self._leaving[id]
+            leaving.set_result(None)
+
+    async def close(self) -> None:
+        """Close all agents, each once.
+
+        Raises:
+            ExceptionGroup: Some could not be closed; the others are.
+        """
+        errors: list[Exception] = []
+        for id, agent in list(self._agents.items()):
+            if id in self._closed:
+                continue
+            self._closed.add(id)
+            try:
+                await agent.close()
+            except Exception as error:  # noqa: BLE001 - raised below, after the others are closed
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("agents could not be closed", errors)
 
     async def get_as(self, id: AgentId, kind: type[Any]) -> Any:
         """Return an agent that must be of a class; promises as `AgentRuntime.try_get_underlying_agent_instance`."""

@@ -1,34 +1,31 @@
 """`SingleThreadedAgentRuntime`: agents in one process, on one event loop.
 
-It owns the parts and their life: registration, start and stop, state. What happens to a message on its way is in `delivery`.
+It owns the parts and their life, from start to stop. What agents there are is in `base`, and what happens to a message on its
+way is in `delivery`.
 """
 
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from autogen_core._cancellation import CancellationToken
-from autogen_core._contracts import Agent, AgentRuntime
-from autogen_core._identity import AgentId, AgentMetadata, AgentType, TopicId
+from autogen_core._identity import AgentId, TopicId
 from autogen_core._intervention import InterventionHandler, Interventions
 from autogen_core._names import ROOT_LOGGER_NAME
+from autogen_core._runtime.base import BaseRuntime
 from autogen_core._runtime.delivery import Delivery
-from autogen_core._runtime.directory import Directory
+from autogen_core._runtime.directory import SaveState
 from autogen_core._runtime.envelope import Envelope, new_message_id
 from autogen_core._runtime.mailbox import Mailbox
 from autogen_core._runtime.observer import ExceptionHook, Observer
-from autogen_core._serialization import MessageSerializer, SerializationRegistry
-from autogen_core._subscriptions import Subscription, SubscriptionTable
 from autogen_core.exceptions import UndeliverableException
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 _logger = logging.getLogger(ROOT_LOGGER_NAME)
-
-T = TypeVar("T", bound=Agent)
 
 _MAX_NESTING = 16
 """How many handlers may run inside one another's first step before one goes through the mailbox, to spare the stack."""
@@ -40,7 +37,7 @@ _GRACE_S = 1.0
 """How long `stop` waits for handlers under way, in seconds, before it cancels them; and then for them to end."""
 
 
-class SingleThreadedAgentRuntime(AgentRuntime):
+class SingleThreadedAgentRuntime(BaseRuntime):
     """A runtime for agents in one process, on one event loop. Not safe to use from several threads.
 
     Messages are begun in the order in which they came, and handled concurrently. A request whose handler does not suspend is
@@ -66,11 +63,9 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         ignore_unhandled_exceptions: bool = True,
         on_unhandled_exception: ExceptionHook | None = None,
     ) -> None:
+        super().__init__()
         self._ignore_unhandled_exceptions = ignore_unhandled_exceptions
         self._interventions = Interventions(intervention_handlers or [])
-        self._directory = Directory(self)
-        self._subscriptions = SubscriptionTable()
-        self._serializers = SerializationRegistry()
         self._mailbox = Mailbox()
         self._observer = Observer(tracer_provider, on_unhandled_exception)
         self._delivery = Delivery(
@@ -127,7 +122,13 @@ class SingleThreadedAgentRuntime(AgentRuntime):
             envelope.reply = asyncio.get_running_loop().create_future()
         else:
             envelope.reply = asyncio.get_running_loop().create_future()
-            self._enqueue(envelope)
+            if self._interventions.under_way:
+                self._mailbox.begun()
+                await self._delivery.deliver(
+                    envelope
+                )  # in the mailbox it would wait for the intervention that sends it
+            else:
+                self._enqueue(envelope)
         return await self._answer(envelope, own_token=cancellation_token is None)
 
     async def publish_message(
@@ -172,6 +173,8 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         if envelope.watch is not None:
             self._observer.on_its_way(envelope)
         envelope.context = contextvars.copy_context()
+        if self._interventions.under_way:
+            envelope.context.run(self._interventions.leave)
         self._mailbox.put(envelope)
 
     async def _answer(self, envelope: Envelope, *, own_token: bool) -> Any:
@@ -305,16 +308,42 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         self._raise_failure()
 
     async def close(self) -> None:
-        """Stop if it is started, and close all agents.
+        """Stop if it is started, and close all agents, each once.
 
         Raises:
+            ExceptionGroup: Agents could not be closed; the others are.
             Exception: A handler that nobody waited for failed; see `ignore_unhandled_exceptions`.
         """
         if self._pump is not None:
             await self._shut_down()
-        for agent in self._directory.agents.values():
-            await agent.close()
+        await self._directory.close()
         self._raise_failure()
+
+    async def evict(self, agent: AgentId, *, save: SaveState | None = None) -> bool:
+        """Forget an agent's object if it is handling no message; the next message to the agent makes a new one.
+
+        Messages that come meanwhile wait. Where the state cannot be saved, the agent stays.
+
+        Args:
+            agent: The agent. If it was registered as an instance, there is no such agent afterwards.
+            save: Called with the agent's id and state, before it is closed; may be async.
+
+        Returns:
+            Whether there was such an object, and it was idle.
+        """
+        if agent not in self._directory.agents or self._delivery.is_busy(agent):
+            return False
+        await self._directory.evict(agent, save)
+        return True
+
+    async def evict_idle(self, *, save: SaveState | None = None) -> list[AgentId]:
+        """Forget the objects of all agents that have a factory and are handling no message; see `evict`.
+
+        Returns:
+            Their ids.
+        """
+        idle = [agent for agent in self._directory.agents if self._directory.can_make(agent)]
+        return [agent for agent in idle if await self.evict(agent, save=save)]
 
     def _require_started(self) -> None:
         if self._pump is None:
@@ -329,8 +358,15 @@ class SingleThreadedAgentRuntime(AgentRuntime):
         await _end([pump], None)
         own = asyncio.current_task()
         under_way = [task for task in self._delivery.tasks if task is not own]
-        await _end(under_way, lambda task: _refuse(self._delivery.tasks[task]))
+        await _end(under_way, self._give_up)
         await self._directory.stop()
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        """Tell whom it concerns that a handler is cut short."""
+        envelope, _ = self._delivery.tasks[task]
+        _refuse(envelope)
+        if envelope.reply is None:
+            self._observer.undelivered(envelope, UndeliverableException.runtime_stopped(envelope.to))
 
     def _refuse_waiting(self) -> None:
         """Answer the requests that wait in the mailbox; leave what was published there."""
@@ -342,72 +378,6 @@ class SingleThreadedAgentRuntime(AgentRuntime):
             else:
                 _refuse(envelope)
             self._mailbox.finished()
-
-    # Agents
-
-    async def register_factory(
-        self,
-        type: str | AgentType,
-        agent_factory: Callable[[], T | Awaitable[T]],
-        *,
-        expected_class: type[T] | None = None,
-    ) -> AgentType:
-        """Say how agents of a type are made; promises as `AgentRuntime.register_factory`."""
-        return self._directory.add_factory(type, agent_factory, expected_class)
-
-    async def register_agent_instance(self, agent_instance: Agent, agent_id: AgentId) -> AgentId:
-        """Let an agent that exists live here; promises as `AgentRuntime.register_agent_instance`."""
-        return await self._directory.add_instance(agent_instance, agent_id)
-
-    async def try_get_underlying_agent_instance(self, id: AgentId, type: type[T] = Agent) -> T:  # type: ignore[assignment]  # any agent by default
-        """Return an agent's object; promises as `AgentRuntime.try_get_underlying_agent_instance`."""
-        return cast("T", await self._directory.get_as(id, type))
-
-    async def get(
-        self, id_or_type: AgentId | AgentType | str, /, key: str = "default", *, lazy: bool = True
-    ) -> AgentId:
-        """Return the id of an agent; promises as `AgentRuntime.get`."""
-        agent_id = id_or_type if isinstance(id_or_type, AgentId) else AgentId(id_or_type, key)
-        if not lazy:
-            await self._directory.activate(agent_id)
-        return agent_id
-
-    async def agent_metadata(self, agent: AgentId) -> AgentMetadata:
-        """Return what an agent tells about itself; it is made if it does not exist yet."""
-        return (await self._directory.activate(agent)).metadata
-
-    async def agent_save_state(self, agent: AgentId) -> Mapping[str, Any]:
-        """Return the state of one agent; it is made if it does not exist yet."""
-        return await (await self._directory.activate(agent)).save_state()
-
-    async def agent_load_state(self, agent: AgentId, state: Mapping[str, Any]) -> None:
-        """Give one agent a state; it is made if it does not exist yet."""
-        await (await self._directory.activate(agent)).load_state(state)
-
-    async def save_state(self) -> Mapping[str, Any]:
-        """Return the state of all agents that exist, by id."""
-        return {str(id): dict(await agent.save_state()) for id, agent in list(self._directory.agents.items())}
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `save_state` returned; states of agent types that are not registered are left out."""
-        for text, agent_state in state.items():
-            agent_id = AgentId.from_str(text)
-            if self._directory.knows(agent_id):
-                await (await self._directory.activate(agent_id)).load_state(agent_state)
-
-    # Subscriptions and serialisers
-
-    async def add_subscription(self, subscription: Subscription) -> None:
-        """Add a subscription, from the next message on; raises `ValueError` if it exists already."""
-        self._subscriptions.add(subscription)
-
-    async def remove_subscription(self, id: str) -> None:
-        """Remove a subscription; raises `ValueError` if there is none with this id."""
-        self._subscriptions.remove(id)
-
-    def add_message_serializer(self, serializer: MessageSerializer[Any] | Sequence[MessageSerializer[Any]]) -> None:
-        """Make known how messages of a type become bytes; in this runtime nothing does."""
-        self._serializers.add_serializer(serializer)
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]], before_cancel: Callable[[asyncio.Task[Any]], None] | None) -> None:
