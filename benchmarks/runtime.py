@@ -103,6 +103,27 @@ async def request_1mb() -> float:
     return await request(1_000_000, 20)
 
 
+async def request_traced() -> float:
+    """One request after another, with a tracer provider whose spans are kept in memory."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    runtime = SingleThreadedAgentRuntime(tracer_provider=provider)
+    recipient = await _echo(runtime)
+    message = Message(1)
+
+    async def work() -> None:
+        for _ in range(1000):
+            await runtime.send_message(message, recipient)
+
+    result = await _timed(work, 1000)
+    await runtime.stop_when_idle()
+    return result
+
+
 async def outstanding() -> float:
     """1,000 requests at a time."""
     runtime = SingleThreadedAgentRuntime()
@@ -203,6 +224,7 @@ CASES: dict[str, Callable[[], Coroutine[None, None, float]]] = {
     "add_subscription, 10,000 topics seen": add_subscription_after_topics,
     "first publish, 10,000 subscriptions": first_publish,
     "request of 1 MB": request_1mb,
+    "request, traced": request_traced,
 }
 
 if __name__ == "__main__":
