@@ -74,7 +74,7 @@ def test_a_saved_configuration_of_the_component_is_understood(path: str, listed:
     if is_pending(path, listed):
         assert resolve(path) is MISSING, "is built now: remove it from gaps.toml"
         return
-    assert resolve(path) is not MISSING
+    assert resolve(path) is not MISSING, f"there is no {path}"
     found = dict(problems_of(path, RECORDS.components[path]))
     allowed = {entry for entry in (*listed.pending, *listed.deliberate) if entry.startswith(f"{path}#")}
     assert found.keys() == allowed, found

@@ -28,7 +28,9 @@ class Signature:
         return f"- {self.name}({', '.join(self.parameters)}): {' '.join(self.description.split())}"
 
 
-_TOOL_SYSTEM = "You call tools. Reply with one JSON object: the tool and its arguments taken from the request."
+_TOOL_SYSTEM = (
+    "You call tools. Reply with one JSON object: the tool and its arguments, copied word for word from the request."
+)
 _ANSWER_LINE = Signature(FINAL_ANSWER, (), "answer without a tool")
 _DEMO_TOOLS = (
     Signature("find_book", ("title",), "Find a book by its title."),
