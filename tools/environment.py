@@ -8,6 +8,7 @@ everything it depends on, so a change of any of these, or of the place of the tr
 import argparse
 import hashlib
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -35,7 +36,11 @@ def variables() -> dict[str, str]:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     cache = {} if os.access(folder, os.W_OK) and folder.is_absolute() else {"UV_CACHE_DIR": str(LOG.parent / "uv")}
-    return {"UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **cache, **os.environ}
+    # The certificates that this machine trusts, as pip does; uv's own are for machines that have none.
+    trusted = {"UV_SYSTEM_CERTS": "true"} if ssl.create_default_context().get_ca_certs() else {}
+    if "PIP_CERT" in os.environ:
+        trusted["SSL_CERT_FILE"] = os.environ["PIP_CERT"]
+    return {"UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **cache, **trusted, **os.environ}
 
 
 def stamp(name: str) -> Path:
