@@ -56,6 +56,16 @@ packages = ["src/autogen_ext"]
 IMPORT_BOTH = "import autogen_ext.community_demo as c, autogen_ext as e; assert c.GREETING == 'hello' and e.__version__"
 
 
+# What core must work with: none is tried by importing it in an environment without.
+PROTOBUFS = ("protobuf>=4.25,<5", "protobuf>=5,<6", "protobuf>=6,<7")
+ROUND_TRIP = """
+from autogen_core import try_get_known_serializers_for_type
+from google.protobuf.wrappers_pb2 import StringValue
+(serializer,) = try_get_known_serializers_for_type(StringValue)
+assert serializer.deserialize(serializer.serialize(StringValue(value="x"))).value == "x"
+"""
+
+
 class CheckError(Exception):
     """Something about a wheel is wrong; the text says what."""
 
@@ -111,6 +121,13 @@ def check_alone(environment: Environment, package: str) -> None:
     """Every public module imports with the package's own dependencies."""
     if failed := {name: error for name, error in environment.probe(package).items() if error}:
         raise CheckError(f"{package} does not import by itself: {failed}")
+
+
+def check_protobuf(environment: Environment) -> None:
+    """Core reads and writes the messages of each protobuf that a program may have."""
+    for protobuf in PROTOBUFS:
+        run(UV, "pip", "install", "--quiet", "--python", environment.python, protobuf)
+        run(environment.python, "-c", ROUND_TRIP)
 
 
 def needed_extras(environment: Environment) -> dict[str, list[str]]:
@@ -173,6 +190,7 @@ def main() -> int:
             core, agentchat = Environment(folder / "core"), Environment(folder / "agentchat")
             core.install(wheels["core"])
             check_alone(core, "autogen_core")
+            check_protobuf(core)
             agentchat.install(wheels["core"], wheels["agentchat"])
             check_alone(agentchat, "autogen_agentchat")
             check_extras(folder, wheels)
