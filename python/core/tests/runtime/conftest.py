@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from autogen_core import AgentId, CancellationToken, MessageContext, RoutedAgent, message_handler
+from autogen_core import (
+    AgentId,
+    CancellationToken,
+    MessageContext,
+    RoutedAgent,
+    SingleThreadedAgentRuntime,
+    TopicId,
+    TypeSubscription,
+    message_handler,
+)
 
 
 @dataclass
@@ -47,6 +56,21 @@ class Worker(RoutedAgent):
             self.cancelled.append(message.text)
             raise
         return message.text
+
+
+A = AgentId("worker", "a")
+JOBS = TopicId("jobs", "a")
+
+
+async def make(**options: Any) -> SingleThreadedAgentRuntime:
+    runtime = SingleThreadedAgentRuntime(**options)
+    await Worker.register(runtime, "worker", Worker)
+    await runtime.add_subscription(TypeSubscription("jobs", "worker"))
+    return runtime
+
+
+async def seen(runtime: SingleThreadedAgentRuntime) -> list[str]:
+    return (await runtime.try_get_underlying_agent_instance(A, Worker)).seen
 
 
 @pytest.fixture(autouse=True)

@@ -11,27 +11,11 @@ from autogen_core import (
     MessageContext,
     RoutedAgent,
     SingleThreadedAgentRuntime,
-    TopicId,
-    TypeSubscription,
     message_handler,
 )
 from autogen_core.exceptions import RegistrationError, UndeliverableException
 
-from .conftest import Work, Worker
-
-A = AgentId("worker", "a")
-JOBS = TopicId("jobs", "a")
-
-
-async def make(**options: Any) -> SingleThreadedAgentRuntime:
-    runtime = SingleThreadedAgentRuntime(**options)
-    await Worker.register(runtime, "worker", Worker)
-    await runtime.add_subscription(TypeSubscription("jobs", "worker"))
-    return runtime
-
-
-async def seen(runtime: SingleThreadedAgentRuntime) -> list[str]:
-    return (await runtime.try_get_underlying_agent_instance(A, Worker)).seen
+from .conftest import A, Work, Worker, make, seen
 
 
 async def test_an_agent_is_made_once_however_many_messages_come_at_a_time() -> None:

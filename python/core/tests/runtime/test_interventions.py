@@ -12,26 +12,10 @@ from autogen_core import (
     InterventionHandler,
     MessageContext,
     SingleThreadedAgentRuntime,
-    TopicId,
-    TypeSubscription,
 )
 from autogen_core.exceptions import MessageDroppedException
 
-from .conftest import Work, Worker
-
-A = AgentId("worker", "a")
-JOBS = TopicId("jobs", "a")
-
-
-async def make(**options: Any) -> SingleThreadedAgentRuntime:
-    runtime = SingleThreadedAgentRuntime(**options)
-    await Worker.register(runtime, "worker", Worker)
-    await runtime.add_subscription(TypeSubscription("jobs", "worker"))
-    return runtime
-
-
-async def seen(runtime: SingleThreadedAgentRuntime) -> list[str]:
-    return (await runtime.try_get_underlying_agent_instance(A, Worker)).seen
+from .conftest import JOBS, A, Work, Worker, make, seen
 
 
 class Suffix(DefaultInterventionHandler):

@@ -11,28 +11,13 @@ from autogen_core import (
     DefaultInterventionHandler,
     MessageContext,
     RoutedAgent,
-    SingleThreadedAgentRuntime,
     TopicId,
     TypeSubscription,
     message_handler,
 )
 from autogen_core.exceptions import UndeliverableException
 
-from .conftest import Work, Worker
-
-A = AgentId("worker", "a")
-JOBS = TopicId("jobs", "a")
-
-
-async def make(**options: Any) -> SingleThreadedAgentRuntime:
-    runtime = SingleThreadedAgentRuntime(**options)
-    await Worker.register(runtime, "worker", Worker)
-    await runtime.add_subscription(TypeSubscription("jobs", "worker"))
-    return runtime
-
-
-async def seen(runtime: SingleThreadedAgentRuntime) -> list[str]:
-    return (await runtime.try_get_underlying_agent_instance(A, Worker)).seen
+from .conftest import JOBS, A, Work, Worker, make, seen
 
 
 async def test_starting_twice_and_stopping_what_is_not_started_are_errors() -> None:
