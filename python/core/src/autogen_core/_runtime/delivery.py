@@ -72,29 +72,34 @@ class Delivery:
     def start(self, envelope: Envelope) -> None:
         """Start the handlers of an envelope; those that do not suspend are done when this returns."""
         to = envelope.to
+        loop = asyncio.get_running_loop()
         if isinstance(to, AgentId):
-            self._start_one(envelope, to, None)
+            self._start_one(envelope, to, None, loop)
             return
         recipients = self._subscriptions.recipients(to)
         if envelope.watch is not None:
             self._observer.dispatched(envelope, len(recipients))
         if not recipients:
             self._observer.unheard(envelope)
+        sender = envelope.sender
         for recipient in recipients:
-            if recipient != envelope.sender:
-                self._start_one(envelope, recipient, to)
+            if sender is None or recipient != sender:
+                self._start_one(envelope, recipient, to, loop)
 
-    def _start_one(self, envelope: Envelope, recipient: AgentId, topic: TopicId | None) -> None:
+    def _start_one(
+        self, envelope: Envelope, recipient: AgentId, topic: TopicId | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         is_rpc = topic is None
         context = MessageContext(envelope.sender, topic, is_rpc, envelope.token, envelope.id)
         work = self._handle(envelope, recipient, context)
         if envelope.watch is not None:
             work = self._observer.handling(envelope, recipient, work)
-        task = start_eagerly(work, asyncio.get_running_loop())
+        task = start_eagerly(work, loop)
         if is_rpc:
             envelope.task = task
         if task.done():
-            self._settle(envelope, recipient, task)
+            if envelope.reply is not None or task.cancelled() or task.exception() is not None:
+                self._settle(envelope, recipient, task)
         else:
             self._mailbox.begun()
             self.tasks[task] = envelope, recipient
