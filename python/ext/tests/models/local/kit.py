@@ -1,6 +1,7 @@
 """What several tests of this folder say and wait for."""
 
 import asyncio
+import time
 
 from autogen_core import FunctionCall
 from autogen_core.models import (
@@ -61,13 +62,16 @@ def after(question: str, call: FunctionCall, result: str) -> list[LLMMessage]:
 
 async def becomes_idle(engine: Engine) -> None:
     """Wait until the engine computes nothing any more."""
-    async with asyncio.timeout(20):
-        while await asyncio.to_thread(lambda: engine.busy):
-            await asyncio.sleep(0.02)
+    await asyncio.to_thread(_wait, engine, busy=False)
 
 
 async def becomes_busy(engine: Engine) -> None:
     """Wait until the engine computes something."""
-    async with asyncio.timeout(20):
-        while not await asyncio.to_thread(lambda: engine.busy):
-            await asyncio.sleep(0.02)
+    await asyncio.to_thread(_wait, engine, busy=True)
+
+
+def _wait(engine: Engine, *, busy: bool) -> None:
+    until = time.monotonic() + 20
+    while engine.busy is not busy:
+        assert time.monotonic() < until, "the engine did not change its state"
+        time.sleep(0.02)

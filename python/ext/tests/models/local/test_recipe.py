@@ -10,13 +10,13 @@ from typing import Any, cast
 from autogen_ext.models._shared._tools import ToolSpec
 from autogen_ext.models.local._decode import Reply
 from autogen_ext.models.local._engine import Engine, Json
-from autogen_ext.models.local._recipe import Manner, chat
-from autogen_ext.models.local._request import ChatRequest
+from autogen_ext.models.local._recipe import chat
+from autogen_ext.models.local._request import ChatRequest, Manner
 from autogen_ext.models.local._schemas import Bounds
 
 TOOL = ToolSpec("look", "Look at a thing.", {"type": "object", "properties": {"at": {"type": "string"}}}, strict=False)
-SMALL = Manner(native=False, tiny=False, bounds=Bounds(2000))
-LARGE = Manner(native=True, tiny=False, bounds=Bounds(2000))
+SMALL = Manner(native=False, tiny=False, gullible=False, bounds=Bounds(2000))
+LARGE = Manner(native=True, tiny=False, gullible=False, bounds=Bounds(2000))
 CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"at": "it"}'}}
 
 

@@ -14,7 +14,7 @@ from autogen_core.tools import FunctionTool, ToolSchema
 from autogen_ext.models.local import LocalChatCompletionClient
 from autogen_ext.models.local._decode import new_call
 from autogen_ext.models.local._engine import Engine
-from autogen_ext.models.local._recipe import Manner
+from autogen_ext.models.local._recipe import manner_of
 
 from .kit import DICE, FLIGHT, WEATHER, after, call_of, get_weather, text_of, user
 
@@ -177,7 +177,7 @@ async def test_a_later_question_is_answered_by_a_call_again(client: LocalChatCom
 
 
 def test_the_default_model_is_treated_as_one_of_the_smallest(engine: Engine) -> None:
-    manner = Manner.of(engine, "auto")
+    manner = manner_of(engine, "auto")
     assert manner.tiny
     assert not manner.native
 

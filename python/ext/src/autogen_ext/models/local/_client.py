@@ -32,7 +32,7 @@ from ._encode import encode_request, encode_tool
 from ._engine import EngineSettings
 from ._errors import EngineMissingError, GenerationError
 from ._pool import EngineLease, default_threads
-from ._recipe import Manner, chat, first_prompt
+from ._recipe import chat, count_tokens, manner_of
 from ._request import ChatRequest, ToolCalling
 from ._weights import find_weights
 
@@ -63,7 +63,7 @@ class LocalChatCompletionClientConfig(BaseModel):
 
 
 class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatCompletionClientConfig]):
-    """Chat completion client that runs a model inside this process, on the processor, without a server or a key.
+    """Chat completion client that runs a model inside this process, without a server or a key.
 
     The model is loaded at first use, and once for all clients with equal `model`, `n_ctx` and `n_threads`. It is freed
     when the last of them is closed or forgotten. Two requests run at a time; more wait for their turn.
@@ -238,9 +238,11 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
 
         Tools come with instructions and demonstrations, which count. Blocks while the model is loaded, if it is not.
         """
+        if not messages:
+            return 0
         engine = self._lease.engine_now()
         request = self._request(messages, tools, "auto", None, {})
-        return engine.count_tokens(first_prompt(request, Manner.of(engine, self._config.tool_calling)))
+        return count_tokens(engine, request, manner_of(engine, self._config.tool_calling))
 
     def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = []) -> int:
         """Return how many tokens of the context are left beside a conversation; negative if it is too long."""
@@ -279,7 +281,7 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
 
     async def _chat(self, request: ChatRequest) -> AsyncGenerator[str | Reply, None]:
         engine = await self._lease.engine()
-        manner = Manner.of(engine, self._config.tool_calling)
+        manner = manner_of(engine, self._config.tool_calling)
         async with aclosing(chat(engine, request, manner)) as pieces:
             async for piece in pieces:
                 yield piece

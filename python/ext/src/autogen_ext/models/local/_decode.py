@@ -16,9 +16,13 @@ from ._prompts import FINAL_ANSWER
 from ._schemas import without_padding
 
 _CALL_TAGS = re.compile(r"</?tool_call>")
-_WORD = re.compile(r"\w+")
-_ECHO = 0.75
-"""An argument that repeats so much of the request was not found in it: `city="Good morning"`."""
+
+
+HELD_TO_NO_SCHEMA = (
+    "the engine could not hold the model to the JSON schema (references to elsewhere, unusual patterns and formats are "
+    "what it may not know)"
+)
+"""Why what should be JSON is not: the engine passes over a schema that it does not understand."""
 
 
 @dataclass(slots=True)
@@ -47,21 +51,21 @@ def new_call(name: str, arguments: dict[str, Any]) -> FunctionCall:
     return FunctionCall(id=f"call_{uuid4().hex[:24]}", name=name, arguments=json.dumps(arguments, ensure_ascii=False))
 
 
-def read_choice(text: str) -> FunctionCall | None:
-    """Return the call that a model chose, or `None` if it chose to answer in words.
+def read_choice(reply: Reply, names: Collection[str]) -> FunctionCall | None:
+    """Return the call of one of the tools named that a model chose, or `None` if it chose to answer in words.
 
     Raises:
-        GenerationError: The choice is no JSON, because it was cut off.
+        GenerationError: What it wrote is no choice: it was cut off, or the engine did not hold it to the schema.
     """
     try:
-        choice = json.loads(text)
-    except ValueError as error:
-        raise GenerationError(
-            f"The model did not finish its tool call: {text[-200:]!r}. Shorten the request."
-        ) from error
-    if choice["tool"] == FINAL_ANSWER:
-        return None
-    return new_call(choice["tool"], without_padding(choice["arguments"]))
+        choice = json.loads(reply.text)
+        if choice == {"tool": FINAL_ANSWER}:  # a tool of that name would have arguments
+            return None
+        [name] = {choice["tool"]} & set(names)
+        return new_call(name, without_padding(choice["arguments"]))
+    except (ValueError, KeyError, TypeError) as error:
+        reason = "cut off: the arguments are too long" if reply.finish == "length" else HELD_TO_NO_SCHEMA
+        raise GenerationError(f"The choice of a tool cannot be read; {reason}. It is: {reply.text[:200]!r}") from error
 
 
 def read_written_calls(text: str, names: Collection[str]) -> list[FunctionCall]:
@@ -99,25 +103,3 @@ def _written_call(item: Any, names: Collection[str]) -> FunctionCall | None:
     if name not in names or not isinstance(arguments, dict):
         return None
     return new_call(str(name), cast("dict[str, Any]", arguments))
-
-
-def seems_invented(call: FunctionCall, request: str) -> bool:
-    """Tell whether a call has nothing to do with a request: no argument is found in it, or one is all of it."""
-    said = _words(request)
-    for value in _plain_values(json.loads(call.arguments)):
-        words = _words(value)
-        if words and f" {' '.join(words)} " in f" {' '.join(said)} " and len(words) < _ECHO * len(said):
-            return False
-    return True
-
-
-def _plain_values(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for item in cast("dict[str, Any]", value).values() for text in _plain_values(item)]
-    if isinstance(value, list):
-        return [text for item in cast("list[Any]", value) for text in _plain_values(item)]
-    return [] if value is None or isinstance(value, bool) else [str(value)]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())

@@ -1,4 +1,4 @@
-"""A loaded model inside this process: chat, raw completion, embeddings, tokens. Stands on `xllamacpp`, and asyncio.
+"""A loaded model inside this process: chat, embeddings, tokens. Stands on `xllamacpp`, and asyncio.
 
 Every request runs on a thread of its own, since the engine's calls block, and hands its chunks to the event loop that
 waits for them. A thread ends with its request, at the next chunk after the request was given up. At exit all requests are
@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import http.client
 import json
+import re
 import secrets
 import threading
 import time
@@ -29,6 +30,9 @@ core this costs no speed (152 tokens/s with 64 as with 512, SmolLM2-135M) and bo
 
 _EMBEDDING_TOKENS = 2048
 """Tokens that a text to embed may have: it has to fit into one batch."""
+
+_TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large .*batch size: (\d+)")
+"""How the engine says that a text to embed is too long: without a code of its own."""
 
 _PROMPT_CACHE_MIB = 128
 """Memory for the states of earlier prompts, so that a conversation that comes back is not read again."""
@@ -117,26 +121,16 @@ class Engine:
             ContextLengthError: The prompt is longer than the context.
             GenerationError: The engine refused the request or failed.
         """
-        return self._stream(self._server.handle_chat_completions, request)
-
-    async def complete(self, request: Json) -> Json:
-        """Return the whole answer to a request for the continuation of a text: `text` and `usage`.
-
-        Raises:
-            ContextLengthError: As for `chat`, and so are the other errors.
-        """
-        text, usage = "", Json()
-        async with aclosing(self._stream(self._server.handle_completions, request)) as chunks:
-            async for chunk in chunks:
-                usage = chunk.get("usage") or usage
-                text += "".join(choice.get("text") or "" for choice in chunk.get("choices", ()))
-        return {"text": text, "usage": usage}
+        # Progress is asked for so that a long prompt, too, can be given up between two batches.
+        whole = {**request, "stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
+        return _run(self._server.handle_chat_completions, whole)
 
     async def embed(self, texts: Sequence[str]) -> Json:
         """Return the embeddings of texts: `data` with one `embedding` each, and `usage`.
 
         Raises:
-            GenerationError: A text is empty or too long.
+            ContextLengthError: A text is too long.
+            GenerationError: A text is empty.
         """
 
         def call(request: Json, take: Callable[[Json], bool]) -> None:
@@ -147,15 +141,6 @@ class Engine:
             async for answer in answers:
                 return answer
         raise GenerationError("The engine gave no embeddings.")
-
-    async def _stream(
-        self, call: Callable[[Json, Callable[[Json], bool]], object], request: Json
-    ) -> AsyncGenerator[Json, None]:
-        # Progress is asked for so that a long prompt, too, can be given up between two batches.
-        whole = {**request, "stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
-        async with aclosing(_run(call, whole)) as chunks:
-            async for chunk in chunks:
-                yield chunk
 
     def _ask(self, path: str, body: Json | None = None) -> Any:
         """Ask what the engine tells only over HTTP: it listens on the loopback interface, behind a key."""
@@ -218,7 +203,11 @@ class _Request:
 
     def start(self) -> None:
         _requests.add(self)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:  # no thread can be had
+            _requests.discard(self)
+            raise
 
     def give_up(self) -> None:
         self._given_up = True
@@ -273,6 +262,9 @@ def _error_of(answer: Json) -> LocalModelError:
     fields = cast("Json", error)
     if fields.get("type") == "exceed_context_size_error":
         return ContextLengthError(int(fields["n_prompt_tokens"]), int(fields["n_ctx"]))
+    too_large = _TOO_LARGE.search(str(fields.get("message")))
+    if too_large is not None:
+        return ContextLengthError(int(too_large[1]), int(too_large[2]))
     return GenerationError(f"The engine refused the request: {fields.get('message', fields)}")
 
 

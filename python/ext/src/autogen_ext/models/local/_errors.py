@@ -106,7 +106,7 @@ class ContextLengthError(LocalModelError, ValueError):
     def __init__(self, prompt_tokens: int, n_ctx: int) -> None:
         super().__init__(
             f"The prompt has {prompt_tokens} tokens, but the context holds {n_ctx}: shorten the conversation (a buffered "
-            "or token-limited model context does so by itself), or make the client with a larger n_ctx."
+            "or token-limited model context does so by itself) or the text, or load the model with a larger n_ctx."
         )
         self.prompt_tokens = prompt_tokens
         self.n_ctx = n_ctx

@@ -61,6 +61,6 @@ def _installer(*, reinstall: bool) -> list[str]:
     uv = shutil.which("uv")
     if uv is None:
         raise InstallError(
-            f"There is neither pip nor uv in this environment. Install the model by hand, without dependencies: {package}"
+            f"There is neither pip nor uv in this environment. Install {package} by hand, with the option --no-deps."
         )
     return [uv, *arguments]

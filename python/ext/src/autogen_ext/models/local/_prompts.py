@@ -82,37 +82,6 @@ ANSWER_FROM_RESULT = "Answer the request in one or two sentences, using the resu
 """Follows the results when a model that follows instructions is to answer in words."""
 
 
-_KINDS = (
-    ("What is 17 plus 25?", "task"),
-    ("Good evening!", "talk"),
-    ("Do you have Moby Dick?", "task"),
-    ("Can you write a story about a dog?", "talk"),
-    ("When does the train to Munich leave?", "task"),
-    ("Who are you?", "talk"),
-    ("Show me my messages", "task"),
-    ("Thanks a lot", "talk"),
-    ("Tell me the price of two apples", "task"),
-    ("How was your day?", "talk"),
-    ("Put on Yesterday by the Beatles", "task"),
-    ("I like you", "talk"),
-)
-
-KIND_GRAMMAR = 'root ::= " task" | " talk"'
-"""What may follow a `kind_prompt`."""
-
-IS_TALK = " talk"
-"""What follows it for a message that asks for no tool."""
-
-_KIND_CHARACTERS = 300
-"""So much of a message is looked at."""
-
-
-def kind_prompt(message: str) -> str:
-    """Return a text whose continuation says whether a message asks for something to be done, or is small talk."""
-    shown = "".join(f"Message: {text}\nKind: {kind}\n\n" for text, kind in _KINDS)
-    return f"{shown}Message: {' '.join(message.split())[:_KIND_CHARACTERS]}\nKind:"
-
-
 _REPORTS = (
     ("Call Peter.", "Peter was called and said he is coming at 6.", "Peter was called and said he is coming at 6."),
     ("What is 17 plus 25?", "42", "17 plus 25 is 42."),

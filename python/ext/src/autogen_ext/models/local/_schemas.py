@@ -23,7 +23,7 @@ _COMPACT = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ",
 """Asks the engine for JSON on one line: white space is where small models lose themselves, and costs tokens."""
 
 _CONSTRAINTS = frozenset({"enum", "const", "pattern", "format", "maxLength"})
-_MAX_ITEMS = 12
+_MAX_ITEMS = 8
 """Entries of a list without a length of its own."""
 
 

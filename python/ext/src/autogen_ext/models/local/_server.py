@@ -17,7 +17,7 @@ from ._embedder import LocalEmbedder
 from ._engine import EngineSettings
 from ._errors import EngineMissingError
 from ._pool import EngineLease, default_threads
-from ._recipe import Manner, chat
+from ._recipe import chat, manner_of
 from ._request import ToolCalling
 from ._weights import find_weights
 from ._wire import ChatBody, ChatWriter, Json, WireError, read_chat, read_embeddings, write_embeddings
@@ -210,7 +210,7 @@ class LocalModelServer:
 
     async def _pieces(self, body: ChatBody) -> AsyncGenerator[str | Reply, None]:
         engine = await self._lease.engine()
-        async with aclosing(chat(engine, body.request, Manner.of(engine, self._tool_calling))) as pieces:
+        async with aclosing(chat(engine, body.request, manner_of(engine, self._tool_calling))) as pieces:
             async for piece in pieces:
                 yield piece
 
