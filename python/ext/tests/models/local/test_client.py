@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
@@ -183,6 +184,12 @@ async def test_what_a_local_model_cannot_do_is_refused_before_anything_is_comput
         await client.create([])
     with pytest.raises(ValueError, match="extra_create_args cannot set tools"):
         await client.create([user("Hi")], extra_create_args={"tools": []})
+
+
+@pytest.mark.parametrize("wrong", [{"n_ctx": 0}, {"n_threads": 0}, {"max_tokens": -1}, {"temperature": -0.1}])
+def test_numbers_out_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        LocalChatCompletionClient(**wrong)
 
 
 async def test_what_the_engine_refuses_is_a_typed_error(client: LocalChatCompletionClient) -> None:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, NonNegativeFloat, PositiveInt
 
 from autogen_core import EVENT_LOGGER_NAME, CancellationToken, Component
 from autogen_core.logging import LLMCallEvent, LLMStreamEndEvent, LLMStreamStartEvent
@@ -52,10 +52,10 @@ class LocalChatCompletionClientConfig(BaseModel):
     """Saved form of a `LocalChatCompletionClient`."""
 
     model: str | None = None
-    n_ctx: int = 4096
-    n_threads: int | None = None
-    temperature: float = 0.0
-    max_tokens: int = 512
+    n_ctx: PositiveInt = 4096
+    n_threads: PositiveInt | None = None
+    temperature: NonNegativeFloat = 0.0
+    max_tokens: PositiveInt = 512
     seed: int | None = None
     tool_calling: ToolCalling = "auto"
     model_info: ModelInfo | None = None
@@ -87,7 +87,7 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
         EngineMissingError: The extra is not installed (an `ImportError`).
         ModelMissingError: There is no such file, or the default model is not installed (a `FileNotFoundError`).
         NotGgufError: The file is no model (a `ValueError`).
-        ValueError: `model_info` lacks something.
+        ValueError: A number is out of its range, or `model_info` lacks something.
     """
 
     component_type = "model"
