@@ -56,7 +56,7 @@ async def test_the_same_request_gives_the_same_call_each_time(client: LocalChatC
 async def test_the_closing_answer_is_one_sentence_with_the_result(client: LocalChatCompletionClient, city: str) -> None:
     call = new_call("get_weather", {"city": city})
     question = f"What is the weather in {city}?"
-    system = SystemMessage(content="You are a helpful AI assistant. Solve tasks using your tools.")
+    system = SystemMessage(content="You work at a weather desk. Use your tools.")
     result = await client.create([system, *after(question, call, get_weather(city))])
     text = text_of(result)
     assert result.finish_reason == "stop"
