@@ -15,6 +15,7 @@ from autogen_core._runtime.mailbox import Mailbox
 from autogen_core._runtime.observer import ExceptionHook, Observer
 from autogen_core._serialization import SerializationRegistry
 from autogen_core._subscriptions import SubscriptionTable
+from autogen_core._telemetry import tracing_enabled
 
 __all__ = [
     "BaseRuntime",
@@ -29,4 +30,5 @@ __all__ = [
     "SubscriptionTable",
     "new_message_id",
     "start_eagerly",
+    "tracing_enabled",
 ]

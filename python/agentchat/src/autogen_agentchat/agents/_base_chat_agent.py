@@ -6,19 +6,16 @@ Stands on the contracts in `base` and on messages. Knows no model, no tool and n
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 
 from autogen_agentchat.agents._spans import creation_span, run_span
 from autogen_agentchat.base import ChatAgent, Response, TaskResult
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ModelClientStreamingChunkEvent, TextMessage
+from autogen_agentchat.base._task import task_messages
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ModelClientStreamingChunkEvent
 from autogen_agentchat.state import BaseState
 from autogen_core import CancellationToken, ComponentBase
-
-
-class InvalidTaskError(TypeError, ValueError):
-    """A task is neither a text, nor a chat message, nor a sequence of them. 0.7.5 raised either of the two bases."""
 
 
 class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
@@ -174,37 +171,6 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
 
     async def close(self) -> None:
         """Free what the agent holds. Does nothing here."""
-
-
-def task_messages(task: str | BaseChatMessage | Sequence[BaseChatMessage] | None) -> list[BaseChatMessage]:
-    """Bring a task into one form: a list of chat messages.
-
-    Raises:
-        InvalidTaskError: It is of another type (a `TypeError` and a `ValueError`).
-        ValueError: It is an empty sequence.
-    """
-    if task is None:
-        return []
-    if isinstance(task, str):
-        return [TextMessage(content=task, source="user")]
-    if isinstance(task, BaseChatMessage):
-        return [task]
-    items = _as_sequence(task)
-    if not items:
-        raise ValueError("Task list cannot be empty. To go on without anything new, pass no task.")
-    for item in items:
-        if not isinstance(item, BaseChatMessage):
-            raise InvalidTaskError(f"{_EXPECTED_TASK}. Invalid message type in sequence: {type(item).__name__}.")
-    return list(task)
-
-
-_EXPECTED_TASK = "A task must be a str, a chat message or a sequence of chat messages"
-
-
-def _as_sequence(task: object) -> Sequence[object]:
-    if isinstance(task, Sequence):
-        return cast("Sequence[object]", task)
-    raise InvalidTaskError(f"{_EXPECTED_TASK}, got {type(task).__name__}.")
 
 
 def _is_message(item: object) -> bool:

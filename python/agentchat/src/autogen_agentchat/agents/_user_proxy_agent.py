@@ -1,18 +1,17 @@
 """`UserProxyAgent`: a human in the conversation, asked through a function. Stands on `BaseChatAgent`; knows no console."""
 
 import asyncio
-import inspect
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, contextmanager
-from contextvars import ContextVar, copy_context
-from typing import Any, Self, cast
+from contextvars import ContextVar
+from typing import Any, Self
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
 from autogen_agentchat.agents._base_chat_agent import BaseChatAgent
 from autogen_agentchat.base import Response
+from autogen_agentchat.base._input import InputFunc, ask_human
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
@@ -21,10 +20,6 @@ from autogen_agentchat.messages import (
     UserInputRequestedEvent,
 )
 from autogen_core import CancellationToken, Component
-
-SyncInputFunc = Callable[[str], str]
-AsyncInputFunc = Callable[[str, CancellationToken | None], Awaitable[str]]
-InputFuncType = SyncInputFunc | AsyncInputFunc
 
 _PROMPT = "Enter your response: "
 _request_id: ContextVar[str] = ContextVar("autogen_agentchat_input_request_id")
@@ -93,14 +88,12 @@ class UserProxyAgent(BaseChatAgent, Component[UserProxyAgentConfig]):
                     "InputRequestContext.request_id() must be called within the input function of a UserProxyAgent."
                 ) from None
 
-    def __init__(
-        self, name: str, *, description: str = "A human user", input_func: InputFuncType | None = None
-    ) -> None:
+    def __init__(self, name: str, *, description: str = "A human user", input_func: InputFunc | None = None) -> None:
         super().__init__(name=name, description=description)
         chosen: object = input_func or input
         if not callable(chosen):
             raise TypeError(f"input_func must be a function of the prompt, got {type(chosen).__name__}.")
-        self.input_func: InputFuncType = input_func or cast("SyncInputFunc", input)
+        self.input_func: InputFunc = input_func or input
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -154,10 +147,7 @@ class UserProxyAgent(BaseChatAgent, Component[UserProxyAgentConfig]):
         answer: object
         try:
             with UserProxyAgent.InputRequestContext.populate_context(request_id):
-                if _is_coroutine_function(self.input_func):
-                    work = asyncio.ensure_future(cast("AsyncInputFunc", self.input_func)(prompt, token))
-                else:
-                    work = _in_thread(cast("SyncInputFunc", self.input_func), prompt)
+                work = asyncio.ensure_future(ask_human(self.input_func, prompt, token))
             answer = await token.link_future(work)
         except Exception as error:
             raise RuntimeError(f"Failed to get user input: {error}") from error
@@ -171,39 +161,3 @@ class UserProxyAgent(BaseChatAgent, Component[UserProxyAgentConfig]):
     @classmethod
     def _from_config(cls, config: UserProxyAgentConfig) -> Self:
         return cls(name=config.name, description=config.description)
-
-
-def _is_coroutine_function(function: object) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - the method is looked at, not whether there is one
-
-
-def _in_thread(function: SyncInputFunc, prompt: str) -> asyncio.Future[str]:
-    """Run a blocking function in a daemon thread.
-
-    A thread that waits for a key cannot be stopped. The executor of the event loop would be waited for when the program
-    ends, so that Ctrl+C would hang until the user presses Enter; a daemon is not.
-    """
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[str] = loop.create_future()
-    context = copy_context()
-
-    def deliver(answer: str | None, error: BaseException | None) -> None:
-        if result.done():
-            return  # cancelled meanwhile
-        if error is None:
-            result.set_result(cast("str", answer))
-        else:
-            result.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
-
-    def ask() -> None:
-        answer: str | None = None
-        failure: BaseException | None = None
-        try:
-            answer = context.run(function, prompt)
-        except BaseException as error:  # noqa: BLE001 - handed to the waiting agent
-            failure = error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(deliver, answer, failure)
-
-    threading.Thread(target=ask, name="autogen-user-input", daemon=True).start()
-    return result

@@ -5,7 +5,7 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, field_validator
 
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, MessageFactory
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, MessageFactory, TextMessage
 from autogen_core import CancellationToken
 
 
@@ -68,3 +68,33 @@ class TaskRunner(Protocol):
         The arguments are those of `run`. Close the stream, or leave it to `contextlib.aclosing`, to end the run early.
         """
         ...
+
+
+class InvalidTaskError(TypeError, ValueError):
+    """A task is neither a text, nor a chat message, nor a sequence of them. 0.7.5 raised either of the two bases."""
+
+
+def task_messages(task: object) -> list[BaseChatMessage]:
+    """Bring a task into one form: a list of chat messages.
+
+    Raises:
+        InvalidTaskError: It is of another type (a `TypeError` and a `ValueError`).
+        ValueError: It is an empty sequence.
+    """
+    if task is None:
+        return []
+    if isinstance(task, str):
+        return [TextMessage(content=task, source="user")]
+    if isinstance(task, BaseChatMessage):
+        return [task]
+    expected = "A task must be a string, a BaseChatMessage, or a sequence of BaseChatMessage"
+    if not isinstance(task, Sequence):
+        raise InvalidTaskError(f"{expected}, got {type(task).__name__}.")
+    messages: list[BaseChatMessage] = []
+    for item in cast("Sequence[object]", task):
+        if not isinstance(item, BaseChatMessage):
+            raise InvalidTaskError(f"{expected}. Each of its items must be BaseChatMessage, got {type(item).__name__}.")
+        messages.append(item)
+    if not messages:
+        raise ValueError("Task list cannot be empty. To go on without anything new, pass no task.")
+    return messages

@@ -5,22 +5,22 @@ Who speaks and when to stop is the manager's. Stands on the manager, the partici
 
 import asyncio
 import re
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from pydantic import BaseModel
 
 from autogen_agentchat.base import ChatAgent, TaskResult, Team, TerminationCondition
+from autogen_agentchat.base._task import task_messages
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
     MessageFactory,
     ModelClientStreamingChunkEvent,
     StopMessage,
-    TextMessage,
 )
 from autogen_agentchat.state import ChatAgentContainerState, TeamState
 from autogen_agentchat.teams._manager import BaseGroupChatManager
@@ -86,7 +86,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._description = description
         self._participants = participants
         self._manager_name = group_chat_manager_name
-        self._manager_class = group_chat_manager_class
+        self._manager_class = cast("type[BaseGroupChatManager]", group_chat_manager_class)
         self._termination_condition = termination_condition
         self._max_turns = max_turns
         self._emit_team_events = emit_team_events
@@ -98,17 +98,17 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
             for participant in participants
         ]
         self._manager_id = AgentId(self._agent_type(group_chat_manager_name), self._team_id)
-        own = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
-        self._embedded = own if runtime is None else None
-        self._runtime: AgentRuntime = own if runtime is None else runtime
+        self._embedded: SingleThreadedAgentRuntime | None = None
+        if runtime is None:
+            runtime = self._embedded = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
+        self._runtime: AgentRuntime = runtime
         self._manager: BaseGroupChatManager | None = None
         self._channel: RunChannel[BaseAgentEvent | BaseChatMessage] | None = None
         self._running = False
 
-    @abstractmethod
     def _make_manager(self, settings: ManagerSettings) -> BaseGroupChatManager:
-        """Make the manager."""
-        ...
+        """Make the manager; a subclass whose manager needs more than the settings overrides this."""
+        return self._manager_class(settings)
 
     @property
     def name(self) -> str:
@@ -164,7 +164,8 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
             RuntimeError: A participant or the manager failed; its exception is the cause.
             asyncio.CancelledError: The token was cancelled.
         """
-        messages = self._read_task(task)
+        messages = task_messages(task)
+        self._check_types(messages)
         if self._running:
             raise ValueError("The team is already running, it cannot run again until it is stopped.")
         self._running = True
@@ -201,25 +202,13 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         except Exception as error:
             raise GroupChatError(f"{type(error).__name__}: {error}") from error
 
-    def _read_task(self, task: str | BaseChatMessage | Sequence[BaseChatMessage] | None) -> list[BaseChatMessage]:
-        if task is None:
-            return []
-        if isinstance(task, str):
-            return [TextMessage(content=task, source="user")]
-        messages = [task] if isinstance(task, BaseChatMessage) else task
-        if not isinstance(messages, list | tuple):
-            raise ValueError("Task must be a string, a BaseChatMessage, or a list of BaseChatMessage.")
-        if not messages:
-            raise ValueError("Task list cannot be empty.")
+    def _check_types(self, messages: Sequence[BaseChatMessage]) -> None:
         for message in messages:
-            if not isinstance(message, BaseChatMessage):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
-                raise ValueError(f"All messages in task list must be BaseChatMessage, got a {type(message).__name__}.")
             if not self._message_factory.is_registered(type(message)):
                 raise ValueError(
                     f"Message type {type(message).__name__} is not known to the team {self._name!r}. "
                     "Name it in custom_message_types when the team is made."
                 )
-        return list(messages)
 
     # Seating
 

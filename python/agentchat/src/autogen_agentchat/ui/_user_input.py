@@ -5,12 +5,9 @@ Stands on `UserProxyAgent`, which it imports when somebody asks, so that printin
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import cast
 
+from autogen_agentchat.base._input import InputFunc, ask_human
 from autogen_core import CancellationToken
-
-_SyncInput = Callable[[str], str]
-_AsyncInput = Callable[[str, CancellationToken | None], Awaitable[str]]
 
 
 class UserInputManager:
@@ -29,7 +26,7 @@ class UserInputManager:
         input_events: The requests that were asked or announced, but not yet both, by their ids.
     """
 
-    def __init__(self, callback: _SyncInput | _AsyncInput) -> None:
+    def __init__(self, callback: InputFunc) -> None:
         self.callback = callback
         self.input_events: dict[str, asyncio.Event] = {}
 
@@ -54,16 +51,14 @@ class UserInputManager:
         self._event(request_id).set()
 
     async def _ask(self, prompt: str, cancellation_token: CancellationToken | None) -> str:
-        from autogen_agentchat.agents._user_proxy_agent import UserProxyAgent, _in_thread, _is_coroutine_function
+        from autogen_agentchat.agents._user_proxy_agent import UserProxyAgent
 
         request_id = UserProxyAgent.InputRequestContext.request_id()
         try:
             await self._event(request_id).wait()
         finally:
             self.input_events.pop(request_id, None)
-        if _is_coroutine_function(self.callback):
-            return await cast("_AsyncInput", self.callback)(prompt, cancellation_token)
-        return await _in_thread(cast("_SyncInput", self.callback), prompt)
+        return await ask_human(self.callback, prompt, cancellation_token)
 
     def _event(self, request_id: str) -> asyncio.Event:
         """Return the event of a request, whichever side comes to it first."""
