@@ -230,6 +230,29 @@ async def test_an_agent_that_is_handling_a_message_is_not_evicted_and_all_idle_o
     await runtime.stop_when_idle()
 
 
+async def test_an_agent_in_the_first_step_of_its_handler_is_not_evicted_by_what_it_calls() -> None:
+    class Evictor(RoutedAgent):
+        @message_handler
+        async def handle(self, message: AgentId, ctx: MessageContext) -> bool:
+            return await runtime.evict(message)
+
+    class Asker(RoutedAgent):
+        @message_handler
+        async def handle(self, message: AgentId, ctx: MessageContext) -> bool:
+            return await self.send_message(self.id, message)
+
+    runtime = SingleThreadedAgentRuntime()
+    await Evictor.register(runtime, "evictor", lambda: Evictor("x"))
+    await Asker.register(runtime, "asker", lambda: Asker("x"))
+    runtime.start()
+    evictor, asker = AgentId("evictor", "k"), AgentId("asker", "k")
+    for _ in range(2):  # the second time, none of the agents has to be made first
+        assert not await runtime.send_message(evictor, evictor)
+        assert not await runtime.send_message(evictor, asker)
+    assert await runtime.evict(asker)
+    await runtime.stop_when_idle()
+
+
 async def test_an_agent_whose_state_cannot_be_saved_stays() -> None:
     def fail(agent: AgentId, state: Any) -> None:
         raise OSError("disk full")

@@ -331,6 +331,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
         Returns:
             Whether there was such an object, and it was idle.
         """
+        await asyncio.sleep(0)  # a handler that calls this in its first step counts as busy once it has suspended
         if agent not in self._directory.agents or self._delivery.is_busy(agent):
             return False
         await self._directory.evict(agent, save)
