@@ -81,6 +81,10 @@ class Interventions:
         """Whether the caller is called, directly or through agents, by an intervention handler whose turn it is."""
         return bool(self._handlers) and self._under_way.get()
 
+    def renew(self) -> None:
+        """Let what follows run in another event loop: a lock belongs to one. Nobody may be in a turn."""
+        self._turn = asyncio.Lock()
+
     def leave(self) -> None:
         """Let what follows in this context be no part of the turn: nobody in it waits for that."""
         self._under_way.set(False)

@@ -178,3 +178,26 @@ async def test_intervention_handlers_see_answers_and_messages_one_at_a_time() ->
     runtime.start()
     assert len(await asyncio.gather(*(runtime.send_message(Work(sleep_s=0.0005), A) for _ in range(5)))) == 5
     await runtime.stop_when_idle()
+
+
+async def test_intervention_handlers_serve_in_one_event_loop_after_another() -> None:
+    class Slow(DefaultInterventionHandler):
+        async def on_send(self, message: Any, **_: Any) -> Any:
+            await asyncio.sleep(0.001)
+            return message
+
+        on_response = on_send
+
+    runtime = await make(intervention_handlers=[Slow()])
+
+    async def serve() -> list[str]:
+        runtime.start()
+        answers = await asyncio.gather(*(runtime.send_message(Work(str(n), sleep_s=0.001), A) for n in range(3)))
+        await runtime.stop_when_idle()
+        return answers
+
+    def other_loop() -> list[str]:
+        return asyncio.run(serve())
+
+    assert await serve() == ["0", "1", "2"]
+    assert await asyncio.to_thread(other_loop) == ["0", "1", "2"]

@@ -222,6 +222,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
         if self._pump is not None and not self._pump.done():
             raise RuntimeError("Runtime is already started")
         loop = asyncio.get_running_loop()
+        self._interventions.renew()
         self._stopped = False
         self._pump = loop.create_task(self._run(), name="autogen_core runtime")
 
