@@ -5,10 +5,10 @@ Who speaks and when to stop is the manager's. Stands on the manager, the partici
 
 import asyncio
 import re
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -50,7 +50,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         description: What the team is good at.
         participants: Agents, or teams, with different names.
         group_chat_manager_name: The source of the manager's events, and its key in saved states.
-        group_chat_manager_class: The manager's class.
+        group_chat_manager_class: The manager's class, which the subclass makes.
         termination_condition: Says when a run ends.
         max_turns: How many turns a run may take.
         runtime: A started runtime for the team to live in; one of its own if not given.
@@ -86,7 +86,6 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._description = description
         self._participants = participants
         self._manager_name = group_chat_manager_name
-        self._manager_class = cast("type[BaseGroupChatManager]", group_chat_manager_class)
         self._termination_condition = termination_condition
         self._max_turns = max_turns
         self._emit_team_events = emit_team_events
@@ -106,9 +105,10 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._channel: RunChannel[BaseAgentEvent | BaseChatMessage] | None = None
         self._running = False
 
+    @abstractmethod
     def _make_manager(self, settings: ManagerSettings) -> BaseGroupChatManager:
-        """Make the manager; a subclass whose manager needs more than the settings overrides this."""
-        return self._manager_class(settings)
+        """Make the manager, of the class that was given."""
+        ...
 
     @property
     def name(self) -> str:

@@ -103,6 +103,9 @@ class RoundRobinGroupChat(BaseGroupChat, Component[RoundRobinGroupChatConfig]):
             emit_team_events=emit_team_events,
         )
 
+    def _make_manager(self, settings: ManagerSettings) -> BaseGroupChatManager:
+        return RoundRobinGroupChatManager(settings)
+
     def _to_config(self) -> RoundRobinGroupChatConfig:
         condition = self._termination_condition
         return RoundRobinGroupChatConfig(
