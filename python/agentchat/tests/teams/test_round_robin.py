@@ -24,7 +24,7 @@ from autogen_core import AgentId, CancellationToken, SingleThreadedAgentRuntime
 
 
 class Speaker(BaseChatAgent):
-    """Says what it heard in its turn; does something else on a word of command."""
+    """Says what it heard in its turn; does something else on a word of command, once."""
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -35,15 +35,16 @@ class Speaker(BaseChatAgent):
         self.heard: list[list[str]] = []
         self.cancelled = 0
         self.held: list[str] = []
+        self.done: set[str] = set()
         self.working = asyncio.Event()
 
     async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
         words = [message.to_text() for message in messages]
         self.heard.append(words)
         self.working.set()
-        if f"{self.name}: fail" in words:
+        if self.is_told("fail", words):
             raise KeyError("boom")
-        if f"{self.name}: sleep" in words:
+        if self.is_told("sleep", words):
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
@@ -53,6 +54,12 @@ class Speaker(BaseChatAgent):
             chat_message=TextMessage(content=f"{self.name}{len(self.heard)}", source=self.name),
             inner_messages=[ThoughtEvent(content="hm", source=self.name)] if f"{self.name}: think" in words else None,
         )
+
+    def is_told(self, command: str, words: Sequence[str]) -> bool:
+        told = command not in self.done and f"{self.name}: {command}" in words
+        if told:
+            self.done.add(command)
+        return told
 
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
@@ -73,10 +80,11 @@ class Speaker(BaseChatAgent):
         self.held.append("resume")
 
     async def save_state(self) -> Mapping[str, Any]:
-        return {"turns": len(self.heard)}
+        return {"turns": len(self.heard), "done": sorted(self.done)}
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         self.heard = [[]] * state["turns"]
+        self.done = set(state["done"])
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +176,7 @@ async def test_a_participants_own_exception_is_the_cause_of_the_runs_error_and_t
         await team.run(task="a: fail")
     assert isinstance(caught.value.__cause__, KeyError)
     assert texts(await team.run(task="better")) == ["better", "a2", "b1"]
-    assert a.heard == [["a: fail"], ["better"]]
+    assert a.heard == [["a: fail"], ["a: fail", "better"]]  # the turn is begun again
 
 
 async def test_the_exception_of_a_participant_of_an_inner_team_is_the_cause_too() -> None:

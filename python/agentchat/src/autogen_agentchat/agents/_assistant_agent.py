@@ -4,6 +4,7 @@ What it does in a turn is in `_think_act`. Stands on the contracts of `autogen_c
 provider of models and no team.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Self, cast
@@ -12,13 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autogen_agentchat.agents._base_chat_agent import BaseChatAgent
 from autogen_agentchat.agents._responses import check_summary_format
+from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.agents._think_act import ThinkAct
 from autogen_agentchat.agents._tool_calls import EventQueue, Toolbox, execute_tool_call
-from autogen_agentchat.base import Handoff, Response
+from autogen_agentchat.base import Handoff, Response, RunCancelledError
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
     HandoffMessage,
+    ModelClientStreamingChunkEvent,
     StructuredMessage,
     StructuredMessageFactory,
     TextMessage,
@@ -142,6 +145,7 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
             output_content_type is not None if reflect_on_tool_use is None else reflect_on_tool_use
         )
         self._max_tool_iterations = max_tool_iterations
+        self._taken_in = TakenIn()
         self._tool_call_summary_format = tool_call_summary_format
         self._tool_call_summary_formatter = tool_call_summary_formatter
 
@@ -162,14 +166,22 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         """Answer new messages.
 
         Raises:
-            asyncio.CancelledError: The token was cancelled. The conversation keeps the new messages, and the tool calls
-                made until then, each with a result; those cut short have one that says so.
+            RunCancelledError: The token was cancelled (an `asyncio.CancelledError`). The conversation keeps the new
+                messages, and the tool calls made until then, each with a result; those cut short have one that says so.
         """
         response: Response | None = None
-        async with aclosing(self.on_messages_stream(messages, cancellation_token)) as stream:
-            async for item in stream:
-                if isinstance(item, Response):
-                    response = item
+        said: list[BaseAgentEvent | BaseChatMessage] = []
+        try:
+            async with aclosing(self.on_messages_stream(messages, cancellation_token)) as stream:
+                async for item in stream:
+                    if isinstance(item, Response):
+                        response = item
+                    elif not isinstance(item, ModelClientStreamingChunkEvent):
+                        said.append(item)
+        except asyncio.CancelledError as error:
+            if not cancellation_token.is_cancelled():
+                raise
+            raise RunCancelledError(said) from error
         if response is None:
             raise AssertionError("The stream should have returned the final result.")
         return response
@@ -178,17 +190,22 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
     ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | Response, None]:
         """Answer new messages, and yield chunks, thoughts and tool calls on the way, and the response last."""
-        async with aclosing(ThinkAct(self, messages, cancellation_token).run()) as turn:
+        fresh = self._taken_in.begin(messages)
+        async with aclosing(ThinkAct(self, fresh, cancellation_token).run()) as turn:
             async for item in turn:
+                if isinstance(item, Response):
+                    self._taken_in.end()
                 yield item
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Forget the conversation. Memories are kept."""
+        self._taken_in.end()
         await self._model_context.clear()
 
     async def save_state(self) -> Mapping[str, Any]:
         """Return the conversation as JSON data."""
-        return AssistantAgentState(llm_context=await self._model_context.save_state()).model_dump()
+        context = await self._model_context.save_state()
+        return AssistantAgentState(llm_context=context, taken_in=self._taken_in.ids).model_dump()
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Replace the conversation with one that `save_state` returned.
@@ -196,7 +213,9 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         Raises:
             pydantic.ValidationError: The data are no such state. The conversation is as before.
         """
-        await self._model_context.load_state(AssistantAgentState.model_validate(state).llm_context)
+        saved = AssistantAgentState.model_validate(state)
+        await self._model_context.load_state(saved.llm_context)
+        self._taken_in.restore(saved.taken_in)
 
     @staticmethod
     async def _execute_tool_call(

@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.agents._spans import creation_span, run_span
 from autogen_agentchat.base import ChatAgent, Response, TaskResult
-from autogen_agentchat.base._task import task_messages
+from autogen_agentchat.base._task import RunCancelledError, task_messages
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ModelClientStreamingChunkEvent
 from autogen_agentchat.state import BaseState
 from autogen_core import CancellationToken, ComponentBase
@@ -42,6 +43,7 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
             )
         self._name = name
         self._description = description
+        self._gate = PauseGate()
         with creation_span(self):
             pass
 
@@ -95,12 +97,17 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
         Raises:
             TypeError: The task is of another type, or the agent did not return a `Response`.
             ValueError: The task is an empty list.
-            asyncio.CancelledError: The token was cancelled. The agent keeps what it had learnt until then.
+            asyncio.CancelledError: The token was cancelled. The agent keeps what it had learnt until then. An agent
+                that knows what it had said raises a `RunCancelledError`, which has these messages.
         """
         with run_span(self):
             given = task_messages(task)
-            response = _checked(self, await self.on_messages(given, cancellation_token or CancellationToken()))
             output: list[BaseAgentEvent | BaseChatMessage] = list(given) if output_task_messages else []
+            try:
+                response = _checked(self, await self.on_messages(given, cancellation_token or CancellationToken()))
+            except RunCancelledError as error:
+                error.messages = [*output, *error.messages]
+                raise
             output += [item for item in response.inner_messages or () if not _is_chunk(item)]
             output.append(response.chat_message)
             return TaskResult(messages=output, stop_reason=_stop_reason(response))
@@ -156,10 +163,15 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
         ...
 
     async def on_pause(self, cancellation_token: CancellationToken) -> None:
-        """Called when the team is paused, maybe while this agent is answering. Does nothing here."""
+        """Called when the team is paused, maybe while this agent is answering.
+
+        The agents of this package then begin no further model or tool call until `on_resume`.
+        """
+        self._gate.close()
 
     async def on_resume(self, cancellation_token: CancellationToken) -> None:
-        """Called when the team is resumed. Does nothing here."""
+        """Called when the team is resumed."""
+        self._gate.open()
 
     async def save_state(self) -> Mapping[str, Any]:
         """Return the agent's state as JSON data. An agent that remembers anything overrides this."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
+from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.agents._interrupt import Interrupt
 from autogen_agentchat.agents._recollection import Recollection
 from autogen_agentchat.agents._responses import (
@@ -59,6 +60,7 @@ _log = logging.getLogger("autogen_agentchat.events")
 class Thinker(Protocol):
     """What a turn needs of its agent. It is looked up in every turn, so a change counts from the next one on."""
 
+    _gate: PauseGate
     _model_client: ChatCompletionClient
     _model_client_stream: bool
     _system_messages: list[SystemMessage]
@@ -218,6 +220,7 @@ class ThinkAct:
     async def call_tool(self, call: FunctionCall, stream: EventQueue) -> Executed:
         """Run one tool call. Every tool call is made here."""
         agent = self.agent
+        await agent._gate.passed(self.token)
         return await agent._execute_tool_call(
             tool_call=call,
             workbench=agent._workbench,
@@ -266,7 +269,7 @@ class ThinkAct:
         return [] if isinstance(content, str) else content
 
     async def _request(self, *, with_tools: bool) -> ModelRequest:
-        self._interrupt.check()
+        await self.agent._gate.passed(self.token)
         return await self._interrupt.wait(self._build_request(with_tools=with_tools))
 
     async def _build_request(self, *, with_tools: bool) -> ModelRequest:

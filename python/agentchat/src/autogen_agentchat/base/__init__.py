@@ -2,7 +2,7 @@
 
 from autogen_agentchat.base._chat_agent import ChatAgent, Response
 from autogen_agentchat.base._handoff import Handoff
-from autogen_agentchat.base._task import TaskResult, TaskRunner
+from autogen_agentchat.base._task import RunCancelledError, TaskResult, TaskRunner
 from autogen_agentchat.base._team import Team
 from autogen_agentchat.base._termination import (
     AndTerminationCondition,
@@ -17,6 +17,7 @@ __all__ = [
     "Handoff",
     "OrTerminationCondition",
     "Response",
+    "RunCancelledError",
     "TaskResult",
     "TaskRunner",
     "Team",

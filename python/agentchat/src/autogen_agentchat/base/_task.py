@@ -1,5 +1,6 @@
 """A task and its result: what an agent and a team have in common. Stands on messages; knows no agent and no team."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
@@ -68,6 +69,18 @@ class TaskRunner(Protocol):
         The arguments are those of `run`. Close the stream, or leave it to `contextlib.aclosing`, to end the run early.
         """
         ...
+
+
+class RunCancelledError(asyncio.CancelledError):
+    """A run was cancelled. Handle it as the `asyncio.CancelledError` that it is.
+
+    Attributes:
+        messages: What was said until then, as it would be in the run's result.
+    """
+
+    def __init__(self, messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> None:
+        super().__init__("the run was cancelled")
+        self.messages = messages
 
 
 class InvalidTaskError(TypeError, ValueError):

@@ -1,8 +1,8 @@
 """The contract of a termination condition, and the two ways to combine conditions. Stands on messages; knows no team."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,7 +32,8 @@ class TerminationCondition(ABC, ComponentBase[BaseModel]):
     serves one team. Once it returned a `StopMessage` it is `terminated`, and must be reset before it is called again;
     teams do that at the end of each run. Combine conditions with `&` and `|`.
 
-    To write your own, implement `__call__`, `reset` and `terminated`, and add `Component` if it is to be saved.
+    To write your own, implement `__call__`, `reset` and `terminated`; add `Component` if it is to be saved, and `save_state`
+    and `load_state` if it remembers anything that a run saved in its middle needs.
     """
 
     component_type = "termination"
@@ -62,6 +63,17 @@ class TerminationCondition(ABC, ComponentBase[BaseModel]):
     async def reset(self) -> None:
         """Forget everything seen, as if the condition were new."""
         ...
+
+    async def save_state(self) -> Mapping[str, Any]:
+        """Return what the condition has seen so far, as JSON data. One that remembers anything overrides this."""
+        return {}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `save_state` returned, in place of what there is.
+
+        Raises:
+            ValueError: It is the state of another condition. Nothing is changed.
+        """
 
     def __and__(self, other: "TerminationCondition") -> "TerminationCondition":
         """End when both conditions have been reached, not necessarily by the same message."""
@@ -130,6 +142,13 @@ class AndTerminationCondition(TerminationCondition, Component[AndTerminationCond
             await condition.reset()
         self._stops.clear()
 
+    async def save_state(self) -> Mapping[str, Any]:
+        return {**await _save(self, self._conditions), "stops": [dict(stop.dump()) for stop in self._stops]}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        await _load(self, self._conditions, state)
+        self._stops = [StopMessage.load(stop) for stop in state["stops"]]
+
     def _to_config(self) -> AndTerminationConditionConfig:
         return AndTerminationConditionConfig(conditions=[condition.dump_component() for condition in self._conditions])
 
@@ -170,6 +189,12 @@ class OrTerminationCondition(TerminationCondition, Component[OrTerminationCondit
         for condition in self._conditions:
             await condition.reset()
 
+    async def save_state(self) -> Mapping[str, Any]:
+        return await _save(self, self._conditions)
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        await _load(self, self._conditions, state)
+
     def _to_config(self) -> OrTerminationConditionConfig:
         return OrTerminationConditionConfig(conditions=[condition.dump_component() for condition in self._conditions])
 
@@ -183,6 +208,37 @@ def _checked(conditions: tuple[TerminationCondition, ...]) -> list[TerminationCo
         if not isinstance(condition, TerminationCondition):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise TypeError(f"Expected a TerminationCondition, got {condition!r}.")
     return list(conditions)
+
+
+async def _save(owner: TerminationCondition, conditions: Sequence[TerminationCondition]) -> dict[str, Any]:
+    states = [dict(await condition.save_state()) for condition in conditions]
+    return {"type": type(owner).__name__, "conditions": states}
+
+
+async def _load(
+    owner: TerminationCondition, conditions: Sequence[TerminationCondition], state: Mapping[str, Any]
+) -> None:
+    check_saved_type(owner, state)
+    states = state["conditions"]
+    if len(states) != len(conditions):
+        raise ValueError(
+            f"The saved {type(owner).__name__} has {len(states)} conditions, and this one {len(conditions)}."
+        )
+    before = [await condition.save_state() for condition in conditions]
+    try:
+        for condition, saved in zip(conditions, states, strict=True):
+            await condition.load_state(saved)
+    except ValueError:
+        for condition, saved in zip(conditions, before, strict=True):
+            await condition.load_state(saved)
+        raise
+
+
+def check_saved_type(condition: TerminationCondition, state: Mapping[str, Any]) -> None:
+    """Raise `ValueError` if the state is not one of such a condition."""
+    name = type(condition).__name__
+    if state.get("type") != name:
+        raise ValueError(f"Expected the saved state of a {name}, got one of type {state.get('type')!r}.")
 
 
 def _joined(stops: Sequence[StopMessage]) -> StopMessage:

@@ -4,11 +4,12 @@ Stands on the contract in `autogen_agentchat.base`; knows no particular conditio
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from autogen_agentchat.base._termination import TerminationCondition, terminated_error
+from autogen_agentchat.base._termination import TerminationCondition, check_saved_type, terminated_error
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, StopMessage
 
 
@@ -46,6 +47,21 @@ class Condition(TerminationCondition, ABC):
     async def _reason_to_stop(self, messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> str | None:
         """Take in new messages; return why the conversation ends, or `None` to let it go on."""
         ...
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {"type": type(self).__name__, "reached": self._reached, **self._memory()}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        check_saved_type(self, state)
+        self._recall(state)
+        self._reached = bool(state["reached"])
+
+    def _memory(self) -> Mapping[str, Any]:
+        """Return what `_forget` drops, as JSON data."""
+        return {}
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        """Take up what `_memory` returned."""
 
     def _forget(self) -> None:
         """Drop what was counted or seen; conditions that look only at the new messages have nothing to drop."""

@@ -4,7 +4,7 @@ Stands on the shared base; knows no agent and no team.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Self, TypeGuard
 
@@ -52,6 +52,12 @@ class MaxMessageTermination(Condition, Component[MaxMessageTerminationConfig]):
 
     def _forget(self) -> None:
         self._count = 0
+
+    def _memory(self) -> Mapping[str, Any]:
+        return {"count": self._count}
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        self._count = int(memory["count"])
 
     def _to_config(self) -> MaxMessageTerminationConfig:
         return MaxMessageTerminationConfig(
@@ -129,6 +135,12 @@ class TokenUsageTermination(Condition, Component[TokenUsageTerminationConfig]):
         self._prompt_tokens = 0
         self._completion_tokens = 0
 
+    def _memory(self) -> Mapping[str, Any]:
+        return {"prompt_tokens": self._prompt_tokens, "completion_tokens": self._completion_tokens}
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        self._prompt_tokens, self._completion_tokens = int(memory["prompt_tokens"]), int(memory["completion_tokens"])
+
     def _to_config(self) -> TokenUsageTerminationConfig:
         total, prompt, completion = self._limits
         return TokenUsageTerminationConfig(
@@ -175,6 +187,12 @@ class TimeoutTermination(Condition, Component[TimeoutTerminationConfig]):
     def _forget(self) -> None:
         self._started_at = time.monotonic()
 
+    def _memory(self) -> Mapping[str, Any]:
+        return {"elapsed_seconds": time.monotonic() - self._started_at}
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        self._started_at = time.monotonic() - float(memory["elapsed_seconds"])
+
     def _to_config(self) -> TimeoutTerminationConfig:
         return TimeoutTerminationConfig(timeout_seconds=self._timeout_seconds)
 
@@ -209,6 +227,12 @@ class ExternalTermination(Condition, Component[ExternalTerminationConfig]):
 
     def _forget(self) -> None:
         self._requested = False
+
+    def _memory(self) -> Mapping[str, Any]:
+        return {"requested": self._requested}
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        self._requested = bool(memory["requested"])
 
     def _to_config(self) -> ExternalTerminationConfig:
         return ExternalTerminationConfig()

@@ -1,9 +1,9 @@
 """The state records. Their JSON is that of 0.7.5: a new field must have a default. Stands on nothing but pydantic."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class BaseState(BaseModel):
@@ -18,6 +18,14 @@ class BaseState(BaseModel):
     version: str = Field(default="1.0.0")
     """The version of the format."""
 
+    additions: ClassVar[frozenset[str]] = frozenset()
+    """The fields that 0.7.5 did not have. They are saved only where they say something."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_empty_additions(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data = dump(self)
+        return {name: value for name, value in data.items() if value or name not in self.additions}
+
 
 class AssistantAgentState(BaseState):
     """The state of an assistant agent."""
@@ -25,6 +33,11 @@ class AssistantAgentState(BaseState):
     type: str = Field(default="AssistantAgentState")
     llm_context: Mapping[str, Any] = Field(default_factory=lambda: {"messages": list[Any]()})
     """The state of its model context."""
+
+    additions = frozenset({"taken_in"})
+
+    taken_in: list[str] = Field(default_factory=list[str])
+    """The ids of the messages that a turn which has not ended put into the context."""
 
 
 class TeamState(BaseState):
@@ -44,6 +57,20 @@ class BaseGroupChatManagerState(BaseState):
     current_turn: int = Field(default=0)
     """How many turns of the present run are done."""
 
+    additions = frozenset({"active_speakers", "unjudged", "taken_in", "termination"})
+
+    active_speakers: list[str] = Field(default_factory=list[str])
+    """Who is speaking, or was when the run was cut short."""
+
+    unjudged: int = Field(default=0, ge=0)
+    """How many messages at the end of the thread the termination condition has not seen."""
+
+    taken_in: list[str] = Field(default_factory=list[str])
+    """The ids of the messages with which the present run began."""
+
+    termination: Mapping[str, Any] | None = Field(default=None)
+    """The state of the termination condition."""
+
 
 class ChatAgentContainerState(BaseState):
     """The state of a participant: its agent or inner team, and what it has heard but not yet answered."""
@@ -52,6 +79,14 @@ class ChatAgentContainerState(BaseState):
     agent_state: Mapping[str, Any] = Field(default_factory=dict)
     message_buffer: list[Mapping[str, Any]] = Field(default_factory=list[Mapping[str, Any]])
     """Messages heard since the last turn of its own, each as it was dumped."""
+
+    additions = frozenset({"turns", "last_turn"})
+
+    turns: int = Field(default=0, ge=0)
+    """How many turns of its own the manager has recorded."""
+
+    last_turn: list[Mapping[str, Any]] | None = Field(default=None)
+    """What it said in a turn that has ended but is not recorded yet, each message as it was dumped."""
 
 
 class RoundRobinManagerState(BaseGroupChatManagerState):

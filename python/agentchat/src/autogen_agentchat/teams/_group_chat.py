@@ -7,14 +7,14 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel
 
 from autogen_agentchat.base import ChatAgent, TaskResult, Team, TerminationCondition
-from autogen_agentchat.base._task import task_messages
+from autogen_agentchat.base._task import RunCancelledError, task_messages
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
@@ -22,10 +22,12 @@ from autogen_agentchat.messages import (
     ModelClientStreamingChunkEvent,
     StopMessage,
 )
+from autogen_agentchat.messages._opaque import restore_heard
 from autogen_agentchat.state import ChatAgentContainerState, TeamState
 from autogen_agentchat.teams._manager import BaseGroupChatManager
 from autogen_agentchat.teams._participant import ChatAgentContainer
 from autogen_agentchat.teams._protocol import (
+    GroupChatInject,
     GroupChatPause,
     GroupChatReset,
     GroupChatResume,
@@ -39,7 +41,15 @@ from autogen_core import AgentId, AgentRuntime, CancellationToken, ComponentBase
 
 
 class GroupChatError(RuntimeError):
-    """A run failed. Its cause (`__cause__`) is the exception of the participant or manager, the same object."""
+    """A run failed. Its cause (`__cause__`) is the exception of the participant or manager, the same object.
+
+    Attributes:
+        messages: What was said until then, as it would be in the run's result.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.messages: Sequence[BaseAgentEvent | BaseChatMessage] = ()
 
 
 class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
@@ -98,12 +108,15 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         ]
         self._manager_id = AgentId(self._agent_type(group_chat_manager_name), self._team_id)
         self._embedded: SingleThreadedAgentRuntime | None = None
+        self._switching = asyncio.Lock()
+        self._users = 0
         if runtime is None:
             runtime = self._embedded = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
         self._runtime: AgentRuntime = runtime
         self._manager: BaseGroupChatManager | None = None
         self._channel: RunChannel[BaseAgentEvent | BaseChatMessage] | None = None
         self._running = False
+        self._paused = False
 
     @abstractmethod
     def _make_manager(self, settings: ManagerSettings) -> BaseGroupChatManager:
@@ -161,8 +174,9 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
 
         Raises:
             ValueError: The task is of a wrong or unknown type, or the team is running already.
-            RuntimeError: A participant or the manager failed; its exception is the cause.
-            asyncio.CancelledError: The token was cancelled.
+            GroupChatError: A participant or the manager failed (a `RuntimeError`); its exception is the cause, and what
+                was said until then is in `messages`.
+            RunCancelledError: The token was cancelled (an `asyncio.CancelledError`); `messages` as above.
         """
         messages = task_messages(task)
         self._check_types(messages)
@@ -174,6 +188,8 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         said: list[BaseAgentEvent | BaseChatMessage] = []
         try:
             async with self._live_runtime() as runtime:
+                if self._paused:  # left over from an earlier run: to start one means to go on
+                    await self.resume()
                 start = GroupChatStart(messages, output_task_messages)
                 run = asyncio.create_task(self._converse(runtime, start, cancellation_token), name=f"team {self._name}")
                 run.add_done_callback(lambda _: channel.close())
@@ -182,7 +198,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
                         if not isinstance(item, ModelClientStreamingChunkEvent):
                             said.append(item)
                         yield item
-                    stop = await run
+                    stop = await _outcome(run, said)
                 finally:
                     run.cancel()
                     await asyncio.wait([run])
@@ -222,12 +238,12 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         if self._channel is not None:
             self._channel.emit(item)
 
-    async def _seated_runtime(self) -> AgentRuntime:
-        """Return the runtime, with manager and participants registered in it."""
+    async def _seated_manager(self) -> BaseGroupChatManager:
+        """Return the manager; it and the participants are registered in the runtime."""
         if self._manager is not None:
-            return self._runtime
+            return self._manager
         for participant, seat in zip(self._participants, self._seats, strict=True):
-            container = ChatAgentContainer(participant, self._emit)
+            container = ChatAgentContainer(participant, self._emit, self._message_factory)
             await container.register_instance(self._runtime, self._agent_id(seat))
         settings = ManagerSettings(
             name=self._manager_name,
@@ -242,24 +258,30 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         manager = self._make_manager(settings)
         await manager.register_instance(self._runtime, self._manager_id)
         self._manager = manager
-        return self._runtime
+        return manager
 
     @asynccontextmanager
     async def _live_runtime(self) -> AsyncGenerator[AgentRuntime, None]:
-        """Have the runtime deliver messages; one of the team's own runs only as long as it is needed."""
-        runtime = await self._seated_runtime()
+        """Have the runtime deliver messages; one of the team's own runs only as long as anybody needs it."""
+        await self._seated_manager()
         if self._embedded is None:
-            yield runtime
+            yield self._runtime
             return
-        self._embedded.start()
+        async with self._switching:
+            if self._users == 0:
+                self._embedded.start()
+            self._users += 1
         try:
-            yield runtime
+            yield self._embedded
         finally:
-            await self._embedded.stop()
+            async with self._switching:
+                self._users -= 1
+                if self._users == 0:
+                    await self._embedded.stop()
 
     async def _tell_all(self, message: object) -> None:
         """Send a control message to the manager and then to all participants."""
-        async with nullcontext(self._runtime) if self._running else self._live_runtime() as runtime:
+        async with self._live_runtime() as runtime:
             for agent_id in [self._manager_id, *(self._agent_id(seat) for seat in self._seats)]:
                 await runtime.send_message(message, agent_id)
 
@@ -274,19 +296,24 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         if self._running:
             raise RuntimeError("The group chat is currently running. It must be stopped before it can be reset.")
         await self._tell_all(GroupChatReset())
+        self._paused = False
 
     async def pause(self) -> None:
-        """Begin no further turn until `resume`, and let each participant hold, as far as it can.
+        """Hold. When this returns, no turn and no call to a model or tool begins until `resume`, a new run, or `reset`.
+
+        What has begun is finished: a model's answer still streams in, a tool still returns. Agents of your own hold
+        between turns, and in a turn as far as their `on_pause` makes them.
 
         Raises:
             RuntimeError: The team was never run.
         """
         if self._manager is None:
             raise RuntimeError("The group chat has not been initialized. It must be run before it can be paused.")
+        self._paused = True
         await self._tell_all(GroupChatPause())
 
     async def resume(self) -> None:
-        """Go on after `pause`.
+        """Go on after `pause`, from where each participant stood.
 
         Raises:
             RuntimeError: The team was never run.
@@ -294,17 +321,42 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         if self._manager is None:
             raise RuntimeError("The group chat has not been initialized. It must be run before it can be resumed.")
         await self._tell_all(GroupChatResume())
+        self._paused = False
+
+    async def inject(self, message: str | BaseChatMessage | Sequence[BaseChatMessage]) -> None:
+        """Say something to the team from outside, while it is running, paused or at rest.
+
+        It joins the conversation at once: the reader of the run sees it, and each participant hears it in its next turn.
+
+        Args:
+            message: A text from the user, or chat messages.
+
+        Raises:
+            ValueError: It is of a wrong or unknown type.
+        """
+        messages = task_messages(message)
+        self._check_types(messages)
+        async with self._live_runtime() as runtime:
+            await runtime.send_message(GroupChatInject(messages), self._manager_id)
 
     async def save_state(self) -> Mapping[str, Any]:
-        """Return the state of the team, JSON values only; also while it runs: then as of the last turn that ended."""
-        runtime = await self._seated_runtime()
+        """Return the state of the team, JSON values only; also in the middle of a run.
+
+        A team that loads it goes on where this one stood: with the speaker whose turn has not ended, and with what its
+        termination condition has seen.
+        """
+        manager = await self._seated_manager()
         states: dict[str, Any] = {}
-        for seat in self._seats:
-            saved = await runtime.agent_save_state(self._agent_id(seat))
-            container = ChatAgentContainerState.model_validate(saved)
-            container.message_buffer = [message.dump() for message in seat.heard]
-            states[seat.name] = container.model_dump()
-        states[self._manager_name] = dict(await runtime.agent_save_state(self._manager_id))
+        async with manager.recording:
+            for seat in self._seats:
+                saved = await self._runtime.agent_save_state(self._agent_id(seat))
+                container = ChatAgentContainerState.model_validate(saved)
+                container.message_buffer = [message.dump() for message in seat.heard]
+                if container.turns != seat.turns:  # what it said last is recorded
+                    container.last_turn = None
+                container.turns = seat.turns
+                states[seat.name] = container.model_dump()
+            states[self._manager_name] = dict(await self._runtime.agent_save_state(self._manager_id))
         return TeamState(agent_states=states).model_dump()
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
@@ -316,17 +368,29 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         """
         if self._running:
             raise RuntimeError("The team cannot be loaded while it is running.")
-        runtime = await self._seated_runtime()
+        await self._seated_manager()
         states = TeamState.model_validate(state).agent_states
         for name in [*(seat.name for seat in self._seats), self._manager_name]:
             if name not in states:
                 raise ValueError(f"Agent state for {name} not found in the saved state.")
         for seat in self._seats:
             container = ChatAgentContainerState.model_validate(states[seat.name])
-            heard = [self._message_factory.create(data) for data in container.message_buffer]
-            await runtime.agent_load_state(self._agent_id(seat), states[seat.name])
-            seat.heard = [message for message in heard if isinstance(message, BaseChatMessage)]
-        await runtime.agent_load_state(self._manager_id, states[self._manager_name])
+            heard = [restore_heard(self._message_factory, data) for data in container.message_buffer]
+            await self._runtime.agent_load_state(self._agent_id(seat), states[seat.name])
+            seat.heard, seat.turns = heard, container.turns
+        await self._runtime.agent_load_state(self._manager_id, states[self._manager_name])
+
+
+async def _outcome(run: asyncio.Task[StopMessage], said: Sequence[BaseAgentEvent | BaseChatMessage]) -> StopMessage:
+    """Return why the run ended. If it failed or was cancelled, the error has what was said."""
+    await asyncio.wait([run])
+    if run.cancelled():
+        raise RunCancelledError(said)
+    try:
+        return run.result()
+    except GroupChatError as error:
+        error.messages = said
+        raise
 
 
 def _factory_for(

@@ -1,16 +1,23 @@
 """`BaseGroupChatManager`: the turn loop of a team. The one place that decides who speaks next and whether to stop.
 
 Both depend on what is recorded here alone: the message thread, what each seat has heard, and the subclass's own state.
-Stands on the protocol; knows no agent, only seats.
+All of it is saved, also in the middle of a run. Stands on the protocol; knows no agent, only seats.
 """
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from autogen_agentchat import TRACE_LOGGER_NAME
+from autogen_agentchat.agents._gate import PauseGate
+from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, SelectSpeakerEvent, StopMessage
+from autogen_agentchat.messages._opaque import restore
+from autogen_agentchat.state import BaseGroupChatManagerState
 from autogen_agentchat.teams._protocol import (
+    GroupChatInject,
     GroupChatPause,
     GroupChatReset,
     GroupChatResume,
@@ -23,70 +30,132 @@ from autogen_agentchat.teams._protocol import (
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
 from autogen_core import AgentId, CancellationToken, MessageContext, rpc
 
+_log = logging.getLogger(TRACE_LOGGER_NAME)
+
 
 class BaseGroupChatManager(SequentialRoutedAgent, ABC):
-    """Leads the conversation of a team. A subclass says who speaks next, and keeps the state that this takes."""
+    """Leads the conversation of a team. A subclass says who speaks next, and keeps the state that this takes.
+
+    A subclass that calls a model passes `going_on` before each call, so that a paused team calls none.
+    """
+
+    state_type: ClassVar[type[BaseGroupChatManagerState]] = BaseGroupChatManagerState
+    """The record of the subclass's state."""
 
     def __init__(self, settings: ManagerSettings) -> None:
-        super().__init__("Group chat manager", [GroupChatStart, GroupChatReset])
+        super().__init__("Group chat manager", [GroupChatStart])
         self._settings = settings
         self._seats: dict[str, Seat] = {seat.name: seat for seat in settings.seats}
         self._message_thread: list[BaseAgentEvent | BaseChatMessage] = []
+        self._judged = 0
+        """How much of the thread the termination condition has seen."""
         self._current_turn = 0
         self._active: list[str] = []
-        self._going = asyncio.Event()
-        self._going.set()
+        """Who speaks now; after a run that was cut short, whose turn did not end."""
+        self._taken_in = TakenIn()
+        self._gate = PauseGate()
+        self._token = CancellationToken()
+        self.recording = asyncio.Lock()
+        """Held while a turn is recorded; whoever saves the team holds it, so that all its parts are of one moment."""
 
     # What a subclass says
 
     @abstractmethod
-    async def select_speaker(self, thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> list[str] | str:
-        """Say who speaks next: one name, or several that speak at the same time."""
+    async def select_speaker(
+        self, thread: Sequence[BaseAgentEvent | BaseChatMessage]
+    ) -> Sequence[str] | str | StopMessage:
+        """Say who speaks next: one name, or several that speak at the same time; or say why the run ends."""
         ...
 
     async def validate_group_state(self, messages: Sequence[BaseChatMessage]) -> None:
         """Raise `ValueError` if a run cannot begin with these messages."""
+
+    def turn_ended(self, speaker: str, messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> None:
+        """Called for each turn that ended, before it is recorded.
+
+        If it raises, the run fails and the turn is not recorded: the next run calls this again, with the same messages.
+        """
 
     @abstractmethod
     async def reset(self) -> None:
         """Forget the subclass's own state."""
         ...
 
+    def own_state(self) -> Mapping[str, Any]:
+        """Return the fields that `state_type` adds."""
+        return {}
+
+    def load_own_state(self, state: Any) -> None:
+        """Take up the fields that `state_type` adds, from a record of this type."""
+
+    # What a subclass may use
+
+    async def going_on(self) -> CancellationToken:
+        """Wait while the team is paused; then return the token that cancels the run, for a call to a model.
+
+        Raises:
+            asyncio.CancelledError: The run was cancelled.
+        """
+        await self._gate.passed(self._token)
+        return self._token
+
+    def say(self, message: BaseAgentEvent | BaseChatMessage) -> None:
+        """Put a message of the manager's own into the conversation: the reader sees it, and all participants hear it."""
+        self._settings.emit(message)
+        self._record([message], None)
+
+    async def reset_participants(self) -> None:
+        """Let all participants forget the conversation; the thread is kept."""
+        for seat in self._seats.values():
+            seat.heard.clear()
+            agent_id = AgentId(seat.agent_type, self._settings.key)
+            await self.send_message(GroupChatReset(), agent_id, cancellation_token=self._token)
+
     # The loop
 
     @rpc
     async def handle_start(self, message: GroupChatStart, ctx: MessageContext) -> StopMessage:
         """Run the conversation until something says stop, and return what."""
+        condition = self._settings.termination_condition
+        if condition is not None and condition.terminated:
+            await condition.reset()
+            return StopMessage(content="The group chat has already terminated.", source=self._settings.name)
         await self.validate_group_state(message.messages)
+        self._token = ctx.cancellation_token
         try:
-            return await self._converse(message, ctx.cancellation_token)
+            stop = await self._converse(message)
+            self._taken_in.end()
+            return stop
         finally:
             # However the run ended, the next one counts anew.
             self._current_turn = 0
-            if self._settings.termination_condition is not None:
-                await self._settings.termination_condition.reset()
+            self._judged = len(self._message_thread)
+            if condition is not None:
+                await condition.reset()
 
-    async def _converse(self, start: GroupChatStart, token: CancellationToken) -> StopMessage:
-        stop: StopMessage | None = None
-        if start.messages:
-            if start.output_task_messages:
-                for message in start.messages:
-                    self._settings.emit(message)
-            self._record(start.messages, None)
-            stop = await self._should_stop(start.messages)
+    async def _converse(self, start: GroupChatStart) -> StopMessage:
+        if start.output_task_messages:
+            for message in start.messages:
+                self._settings.emit(message)
+        # A team inside another is asked again for a turn that did not end, with messages that it has heard already.
+        self._record(self._taken_in.begin(start.messages), None)
+        stop = await self._judge()
         while stop is None:
-            await self._going.wait()
-            # A speaker whose turn did not end, because the run was cancelled or failed, is first in the next one.
-            speakers = self._active or await self._choose()
-            self._active = speakers
-            said = await self._take_turns(speakers, token)
-            stop = await self._should_stop(said)
-            if stop is None:
-                stop = self._count_turn()
+            await self._gate.passed(self._token)
+            if not self._active:
+                chosen = await self._choose()
+                if isinstance(chosen, StopMessage):
+                    return chosen
+                self._active = chosen
+            await self._take_turns(self._active)
+            self._current_turn += 1
+            stop = await self._judge() or self._at_limit()
         return stop
 
-    async def _choose(self) -> list[str]:
+    async def _choose(self) -> list[str] | StopMessage:
         chosen = await self.select_speaker(self._message_thread)
+        if isinstance(chosen, StopMessage):
+            return chosen
         speakers = [chosen] if isinstance(chosen, str) else list(chosen)
         unknown = [name for name in speakers if name not in self._seats]
         if unknown or not speakers:
@@ -95,32 +164,31 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             self._settings.emit(SelectSpeakerEvent(content=speakers, source=self._settings.name))
         return speakers
 
-    async def _take_turns(
-        self, speakers: Sequence[str], token: CancellationToken
-    ) -> list[BaseAgentEvent | BaseChatMessage]:
+    async def _take_turns(self, speakers: Sequence[str]) -> None:
         """Let speakers take their turns, at the same time, and record each as it ends."""
         if len(speakers) == 1:
-            return await self._take_turn(speakers[0], token)
+            await self._take_turn(speakers[0])
+            return
         # All end before an error is raised, so that what one said is kept although another failed.
-        turns = await asyncio.gather(*(self._take_turn(name, token) for name in speakers), return_exceptions=True)
-        said: list[BaseAgentEvent | BaseChatMessage] = []
-        for turn in turns:
-            if isinstance(turn, BaseException):
-                raise turn
-            said.extend(turn)
-        return said
+        turns = await asyncio.gather(*(self._take_turn(name) for name in speakers), return_exceptions=True)
+        for error in turns:
+            if error is not None:
+                raise error
 
-    async def _take_turn(self, name: str, token: CancellationToken) -> list[BaseAgentEvent | BaseChatMessage]:
+    async def _take_turn(self, name: str) -> None:
         seat = self._seats[name]
-        heard, seat.heard = seat.heard, []
+        heard = list(seat.heard)
         result: GroupChatTurnResult = await self.send_message(
-            GroupChatTurn(heard),
+            GroupChatTurn(heard, seat.turns),
             AgentId(seat.agent_type, self._settings.key),
-            cancellation_token=token,
+            cancellation_token=self._token,
         )
-        self._record(result.messages, name)
-        self._active = [active for active in self._active if active != name]
-        return list(result.messages)
+        async with self.recording:
+            self.turn_ended(name, result.messages)
+            del seat.heard[: len(heard)]
+            seat.turns += 1
+            self._record(result.messages, name)
+            self._active = [active for active in self._active if active != name]
 
     def _record(self, messages: Sequence[BaseAgentEvent | BaseChatMessage], speaker: str | None) -> None:
         """Add messages to the thread, and to what the others have heard."""
@@ -130,12 +198,13 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             if seat.name != speaker:
                 seat.heard.extend(spoken)
 
-    async def _should_stop(self, said: Sequence[BaseAgentEvent | BaseChatMessage]) -> StopMessage | None:
+    async def _judge(self) -> StopMessage | None:
+        """Show the termination condition what it has not seen, if there is anything."""
+        seen, self._judged = self._judged, len(self._message_thread)
         condition = self._settings.termination_condition
-        return None if condition is None else await condition(said)
+        return None if condition is None or seen == self._judged else await condition(self._message_thread[seen:])
 
-    def _count_turn(self) -> StopMessage | None:
-        self._current_turn += 1
+    def _at_limit(self) -> StopMessage | None:
         limit = self._settings.max_turns
         if limit is None or self._current_turn < limit:
             return None
@@ -144,39 +213,78 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
     # Control
 
     @rpc
+    async def handle_inject(self, message: GroupChatInject, ctx: MessageContext) -> None:
+        """Let everybody hear messages from outside. The termination condition sees them with the next turn."""
+        for each in message.messages:
+            self.say(each)
+
+    @rpc
     async def handle_pause(self, message: GroupChatPause, ctx: MessageContext) -> None:
         """Begin no further turn."""
-        self._going.clear()
+        self._gate.close()
 
     @rpc
     async def handle_resume(self, message: GroupChatResume, ctx: MessageContext) -> None:
         """Go on with the turns."""
-        self._going.set()
+        self._gate.open()
 
     @rpc
     async def handle_reset(self, message: GroupChatReset, ctx: MessageContext) -> None:
         """Forget the conversation."""
         self._message_thread.clear()
+        self._judged = 0
         self._current_turn = 0
         self._active = []
-        self._going.set()
+        self._taken_in.end()
+        self._gate.open()
         for seat in self._seats.values():
-            seat.heard = []
+            seat.heard.clear()
+            seat.turns = 0
         if self._settings.termination_condition is not None:
             await self._settings.termination_condition.reset()
         await self.reset()
 
     # State
 
-    def thread_state(self) -> dict[str, Any]:
-        """Return the fields that every manager's state has."""
-        return {
-            "message_thread": [message.dump() for message in self._message_thread],
-            "current_turn": self._current_turn,
-        }
+    async def save_state(self) -> Mapping[str, Any]:
+        """Return everything the loop depends on, so that a run saved in its middle goes on where it stood."""
+        condition = self._settings.termination_condition
+        return self.state_type(
+            message_thread=[message.dump() for message in self._message_thread],
+            current_turn=self._current_turn,
+            active_speakers=self._active,
+            unjudged=len(self._message_thread) - self._judged,
+            taken_in=self._taken_in.ids,
+            termination=None if condition is None else await condition.save_state(),
+            **self.own_state(),
+        ).model_dump()
 
-    def load_thread_state(self, message_thread: Sequence[Mapping[str, Any]], current_turn: int) -> None:
-        """Take up the fields that every manager's state has."""
-        self._message_thread = [self._settings.message_factory.create(data) for data in message_thread]
-        self._current_turn = current_turn
-        self._active = []
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up a saved state.
+
+        A saved termination condition of another kind than the team's own is left out, and a warning says so: which
+        condition a team has is the program's choice.
+
+        Raises:
+            ValueError: The state is not readable. Nothing is changed.
+        """
+        saved = self.state_type.model_validate(state)
+        thread = [restore(self._settings.message_factory, data) for data in saved.message_thread]
+        unknown = [name for name in saved.active_speakers if name not in self._seats]
+        if unknown:
+            raise ValueError(f"The saved state has {unknown} speaking. This team has {list(self._seats)}.")
+        self.load_own_state(saved)
+        self._message_thread = thread
+        self._current_turn = saved.current_turn
+        self._active = list(saved.active_speakers)
+        self._judged = len(thread) - saved.unjudged
+        self._taken_in.restore(saved.taken_in)
+        condition = self._settings.termination_condition
+        if condition is not None:
+            await condition.reset()
+            if saved.termination is not None:
+                try:
+                    await condition.load_state(saved.termination)
+                except ValueError as error:
+                    _log.warning("The termination condition of %s begins anew: %s", self._settings.name, error)
+                    await condition.reset()

@@ -6,8 +6,10 @@ Stands on the protocol; knows no manager: what was said so far comes with each r
 from collections.abc import Mapping
 from typing import Any
 
+from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.base import ChatAgent, Response, TaskResult, Team
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, MessageFactory
+from autogen_agentchat.messages._opaque import restore
 from autogen_agentchat.state import ChatAgentContainerState
 from autogen_agentchat.teams._protocol import (
     Emit,
@@ -18,7 +20,7 @@ from autogen_agentchat.teams._protocol import (
     GroupChatTurnResult,
 )
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
-from autogen_core import MessageContext, rpc
+from autogen_core import CancellationToken, MessageContext, rpc
 
 
 class ChatAgentContainer(SequentialRoutedAgent):
@@ -27,19 +29,37 @@ class ChatAgentContainer(SequentialRoutedAgent):
     Args:
         participant: The agent or inner team.
         emit: Where its events go.
+        message_factory: Reads saved messages.
     """
 
-    def __init__(self, participant: ChatAgent | Team, emit: Emit) -> None:
+    def __init__(self, participant: ChatAgent | Team, emit: Emit, message_factory: MessageFactory) -> None:
         super().__init__(participant.description, [GroupChatTurn, GroupChatReset])
         self._participant = participant
         self._emit = emit
+        self._message_factory = message_factory
+        self._gate = PauseGate()
+        self._speaking = False
+        self._ended: tuple[int, GroupChatTurnResult] | None = None
+        """The number and the result of the last turn that ended, for a manager that asks for it again."""
 
     @rpc
     async def handle_turn(self, message: GroupChatTurn, ctx: MessageContext) -> GroupChatTurnResult:
         """Let the participant speak, and hand on its events as they come."""
-        if isinstance(self._participant, Team):
-            return GroupChatTurnResult(await self._run_team(self._participant, message, ctx))
-        return GroupChatTurnResult(await self._ask_agent(self._participant, message, ctx))
+        if self._ended is not None and self._ended[0] == message.number:
+            for said in self._ended[1].messages:
+                self._emit(said)
+            return self._ended[1]
+        await self._gate.passed(ctx.cancellation_token)
+        self._speaking = True
+        try:
+            if isinstance(self._participant, Team):
+                result = GroupChatTurnResult(await self._run_team(self._participant, message, ctx))
+            else:
+                result = GroupChatTurnResult(await self._ask_agent(self._participant, message, ctx))
+        finally:
+            self._speaking = False
+        self._ended = (message.number, result)
+        return result
 
     async def _ask_agent(
         self, agent: ChatAgent, message: GroupChatTurn, ctx: MessageContext
@@ -82,34 +102,64 @@ class ChatAgentContainer(SequentialRoutedAgent):
             raise RuntimeError(f"The team {team.name!r} gave no result: run_stream must end by yielding a TaskResult.")
         return list(result.messages)
 
+    # Control
+
     @rpc
     async def handle_reset(self, message: GroupChatReset, ctx: MessageContext) -> None:
-        """Let the participant forget the conversation."""
+        """Let the participant forget the conversation, and go on if it is paused."""
+        self._ended = None
         if isinstance(self._participant, Team):
             await self._participant.reset()
         else:
             await self._participant.on_reset(ctx.cancellation_token)
+        await self._resume(ctx.cancellation_token)
 
     @rpc
     async def handle_pause(self, message: GroupChatPause, ctx: MessageContext) -> None:
-        """Let the participant hold."""
-        if isinstance(self._participant, Team):
-            await self._participant.pause()
-        else:
+        """Let the participant hold: it begins no turn, and in a turn it goes no further than it must."""
+        self._gate.close()
+        if not isinstance(self._participant, Team):
             await self._participant.on_pause(ctx.cancellation_token)
+        elif self._speaking:
+            await self._participant.pause()
 
     @rpc
     async def handle_resume(self, message: GroupChatResume, ctx: MessageContext) -> None:
         """Let the participant go on."""
-        if isinstance(self._participant, Team):
+        await self._resume(ctx.cancellation_token)
+
+    async def _resume(self, token: CancellationToken) -> None:
+        if not self._gate.closed:
+            return
+        if not isinstance(self._participant, Team):
+            await self._participant.on_resume(token)
+        elif self._speaking:
             await self._participant.resume()
-        else:
-            await self._participant.on_resume(ctx.cancellation_token)
+        self._gate.open()
+
+    # State
 
     async def save_state(self) -> Mapping[str, Any]:
-        """Return the participant's state; what it has heard is filled in by the team, from the manager."""
-        return ChatAgentContainerState(agent_state=await self._participant.save_state()).model_dump()
+        """Return the participant's state, and the result of its last turn. The team keeps this only if nobody has it yet.
+
+        What it has heard, and how many turns are recorded, the team fills in, from the manager.
+        """
+        while True:
+            # A turn may end while the participant is asked. As long as the team is being saved no further turn begins.
+            ended = self._ended
+            state = await self._participant.save_state()
+            if ended is self._ended:
+                break
+        number, result = ended or (0, None)
+        return ChatAgentContainerState(
+            agent_state=state,
+            turns=number,
+            last_turn=None if result is None else [said.dump() for said in result.messages],
+        ).model_dump()
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Give the participant its state."""
-        await self._participant.load_state(ChatAgentContainerState.model_validate(state).agent_state)
+        saved = ChatAgentContainerState.model_validate(state)
+        said = None if saved.last_turn is None else [restore(self._message_factory, data) for data in saved.last_turn]
+        await self._participant.load_state(saved.agent_state)
+        self._ended = None if said is None else (saved.turns, GroupChatTurnResult(said))

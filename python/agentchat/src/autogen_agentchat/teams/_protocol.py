@@ -30,11 +30,16 @@ class GroupChatStart:
 class GroupChatTurn:
     """Manager to participant: it is your turn. Answered by a `GroupChatTurnResult`.
 
+    A turn whose result did not arrive is asked for again under its number: a participant that has ended it gives the same
+    result once more, and one that has not takes it again, with the same messages.
+
     Attributes:
         messages: What was said since the participant's last turn, without its own words.
+        number: How many turns the participant has had before.
     """
 
     messages: Sequence[BaseChatMessage]
+    number: int
 
 
 @dataclass
@@ -45,8 +50,15 @@ class GroupChatTurnResult:
 
 
 @dataclass
+class GroupChatInject:
+    """Face to manager: somebody outside says this, now, in between."""
+
+    messages: Sequence[BaseChatMessage]
+
+
+@dataclass
 class GroupChatReset:
-    """Face to all: forget the conversation."""
+    """Face or manager to all: forget the conversation."""
 
 
 @dataclass
@@ -67,13 +79,15 @@ class Seat:
         name: The participant's name.
         description: What it is good at.
         agent_type: Its agent type in the runtime.
-        heard: What others said since its last turn.
+        heard: What others said since its last turn. A turn that did not end has not used it up.
+        turns: How many of its turns are recorded.
     """
 
     name: str
     description: str
     agent_type: str
     heard: list[BaseChatMessage] = field(default_factory=list[BaseChatMessage])
+    turns: int = 0
 
 
 @dataclass

@@ -17,11 +17,13 @@ from autogen_core import AgentRuntime, Component, ComponentModel
 class RoundRobinGroupChatManager(BaseGroupChatManager):
     """Gives the word to the next seat, and begins again after the last."""
 
+    state_type = RoundRobinManagerState
+
     def __init__(self, settings: ManagerSettings) -> None:
         super().__init__(settings)
         self._next_speaker_index = 0
 
-    async def select_speaker(self, thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> list[str] | str:
+    async def select_speaker(self, thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
         """Return the next name."""
         names = list(self._seats)
         chosen = names[self._next_speaker_index % len(names)]
@@ -32,16 +34,13 @@ class RoundRobinGroupChatManager(BaseGroupChatManager):
         """Begin with the first seat."""
         self._next_speaker_index = 0
 
-    async def save_state(self) -> Mapping[str, Any]:
-        """Return the thread and who is next; a speaker whose turn did not end is next again."""
-        index = list(self._seats).index(self._active[0]) if self._active else self._next_speaker_index
-        return RoundRobinManagerState(**self.thread_state(), next_speaker_index=index).model_dump()
+    def own_state(self) -> Mapping[str, Any]:
+        """Return who is next."""
+        return {"next_speaker_index": self._next_speaker_index}
 
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take up a saved state."""
-        saved = RoundRobinManagerState.model_validate(state)
-        self.load_thread_state(saved.message_thread, saved.current_turn)
-        self._next_speaker_index = saved.next_speaker_index
+    def load_own_state(self, state: RoundRobinManagerState) -> None:
+        """Take up who is next."""
+        self._next_speaker_index = state.next_speaker_index
 
 
 class RoundRobinGroupChatConfig(BaseModel):
