@@ -298,7 +298,7 @@ async def test_a_saved_state_is_json_has_the_form_of_0_7_5_and_goes_on_in_anothe
     assert state["type"] == "TeamState"
     states = state["agent_states"]
     assert list(states) == ["a", "b", "RoundRobinGroupChatManager"]
-    assert states["a"]["agent_state"] == {"turns": 2}
+    assert states["a"]["agent_state"] == {"turns": 2, "done": []}
     assert [message["content"] for message in states["b"]["message_buffer"]] == ["a2"]
     manager = states["RoundRobinGroupChatManager"]
     assert [message["content"] for message in manager["message_thread"]] == ["go", "a1", "b1", "a2"]

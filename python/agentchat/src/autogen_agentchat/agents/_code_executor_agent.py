@@ -1,18 +1,16 @@
 """`CodeExecutorAgent`: an agent that runs code, which others wrote in the conversation or its own model writes.
 
-Stands on `BaseChatAgent`, on the contracts of code executors and models, and on `_code_blocks` for what code is. Knows no
-executor and no provider of models: those are handed to it, started, and stay their owner's to stop.
+Stands on `BaseChatAgent`, on the contracts of code executors and models, and on `_code_blocks` for what code is; a turn with
+a model is in `_write_and_run`. Knows no executor and no provider of models: those are handed to it, and stay their owner's.
 """
 
 import asyncio
-import logging
 import warnings
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Self
-from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from autogen_agentchat.agents._base_chat_agent import BaseChatAgent
 from autogen_agentchat.agents._code_blocks import (
@@ -25,35 +23,21 @@ from autogen_agentchat.agents._code_blocks import (
 )
 from autogen_agentchat.agents._interrupt import Interrupt
 from autogen_agentchat.agents._taken_in import TakenIn
+from autogen_agentchat.agents._write_and_run import WriteAndRun
 from autogen_agentchat.base import Response, RunCancelledError
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
-    CodeExecutionEvent,
-    CodeGenerationEvent,
-    HandoffMessage,
     ModelClientStreamingChunkEvent,
     TextMessage,
-    ThoughtEvent,
 )
 from autogen_agentchat.state import BaseState
-from autogen_agentchat.utils import remove_images
 from autogen_core import CancellationToken, Component, ComponentModel
 from autogen_core.code_executor import CodeBlock, CodeExecutor, CodeResult
 from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
-from autogen_core.models import (
-    AssistantMessage,
-    ChatCompletionClient,
-    CreateResult,
-    LLMMessage,
-    RequestUsage,
-    SystemMessage,
-    UserMessage,
-)
+from autogen_core.models import ChatCompletionClient
 
 Event = BaseAgentEvent | BaseChatMessage
-
-_log = logging.getLogger("autogen_agentchat.events")
 
 
 class CodeExecutorAgentConfig(BaseModel):
@@ -84,15 +68,6 @@ class CodeExecutorAgentState(BaseState):
     """The ids of the messages that a turn which has not ended put into the context."""
 
 
-class RetryDecision(BaseModel):
-    """What a model says about code that failed."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    reason: str
-    retry: bool
-
-
 class CodeExecutorAgent(BaseChatAgent, Component[CodeExecutorAgentConfig]):
     """Runs code. Whoever may write into the conversation may then run code: use an executor that shuts it in.
 
@@ -120,7 +95,9 @@ class CodeExecutorAgent(BaseChatAgent, Component[CodeExecutorAgentConfig]):
         ValueError: `max_retries_on_error` needs a model that is capable of structured output.
     """
 
-    DEFAULT_TERMINAL_DESCRIPTION = "A terminal that runs the Python and shell code it is given, and can do nothing else."
+    DEFAULT_TERMINAL_DESCRIPTION = (
+        "A terminal that runs the Python and shell code it is given, and can do nothing else."
+    )
     DEFAULT_AGENT_DESCRIPTION = "A programmer who writes code for a task, runs it, and reports what came out."
     DEFAULT_SYSTEM_MESSAGE = (
         "You solve tasks by writing code, which is then run for you. Write whole programs in Markdown code blocks, each "
@@ -151,9 +128,7 @@ class CodeExecutorAgent(BaseChatAgent, Component[CodeExecutorAgentConfig]):
         approval_func: ApprovalFuncType | None = None,
     ) -> None:
         if description is None:
-            description = (
-                self.DEFAULT_TERMINAL_DESCRIPTION if model_client is None else self.DEFAULT_AGENT_DESCRIPTION
-            )
+            description = self.DEFAULT_TERMINAL_DESCRIPTION if model_client is None else self.DEFAULT_AGENT_DESCRIPTION
         super().__init__(name=name, description=description)
         if max_retries_on_error > 0:
             _check_can_decide(model_client)
@@ -219,7 +194,7 @@ class CodeExecutorAgent(BaseChatAgent, Component[CodeExecutorAgentConfig]):
             yield await self._run_what_was_sent(messages, cancellation_token)
             return
         fresh = self._taken_in.begin(messages)
-        async with aclosing(_WriteAndRun(self, self._model_client, cancellation_token).run(fresh)) as turn:
+        async with aclosing(WriteAndRun(self, self._model_client, cancellation_token).run(fresh)) as turn:
             async for item in turn:
                 if isinstance(item, Response):
                     self._taken_in.end()
@@ -256,9 +231,7 @@ class CodeExecutorAgent(BaseChatAgent, Component[CodeExecutorAgentConfig]):
             if not answer.approved:
                 return CodeResult(exit_code=1, output=f"Code execution was not approved. Reason: {answer.reason}")
         await self._gate.passed(cancellation_token)
-        return worded(
-            await interrupt.wait(self._code_executor.execute_code_blocks(code_blocks, cancellation_token))
-        )
+        return worded(await interrupt.wait(self._code_executor.execute_code_blocks(code_blocks, cancellation_token)))
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Forget the conversation. The executor is left as it is."""
@@ -334,7 +307,3 @@ def _check_can_decide(model_client: ChatCompletionClient | None) -> None:
             "max_retries_on_error > 0 needs a model that is capable of structured output, "
             "and the model_client's model_info says that this one is not."
         )
-
-
-class _WriteAndRun:
-    """One turn of an agent with a model: write, run, decide, and at the end answer."""

@@ -4,11 +4,21 @@ Must not know clients, tools or agents. The JSON of every class here is part of 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, GetCoreSchemaHandler
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import core_schema
 
 from autogen_core._image import Image
+
+ProviderData: TypeAlias = Annotated[
+    SkipJsonSchema[dict[str, Any] | None], Field(default=None, exclude_if=lambda value: value is None, repr=False)
+]
+"""What a model's provider sent beside the contract's fields and wants back unchanged, such as the signature of a thought.
+
+JSON, under the name of the protocol. Only the client of that protocol reads it. It is saved in states where it is set.
+"""
 
 
 @dataclass
@@ -24,6 +34,31 @@ class FunctionCall:
     id: str
     arguments: str
     name: str
+
+    provider_data: ClassVar[dict[str, Any] | None] = None
+    """See `ProviderData`. Set on instances; it is no field, so that calls compare, print and cross wires as before."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Have states keep the provider's data, too."""
+        return core_schema.no_info_wrap_validator_function(
+            _read_call,
+            handler(source),
+            serialization=core_schema.wrap_serializer_function_ser_schema(_write_call, schema=handler(source)),
+        )
+
+
+def _read_call(value: Any, read: core_schema.ValidatorFunctionWrapHandler) -> FunctionCall:
+    call: FunctionCall = read(value)
+    data = cast("dict[str, Any]", value).get("provider_data") if isinstance(value, dict) else None
+    if data is not None:
+        vars(call)["provider_data"] = data
+    return call
+
+
+def _write_call(call: FunctionCall, write: core_schema.SerializerFunctionWrapHandler) -> Any:
+    written = write(call)
+    return written if call.provider_data is None else {**written, "provider_data": call.provider_data}
 
 
 class SystemMessage(BaseModel):
@@ -51,6 +86,8 @@ class AssistantMessage(BaseModel):
     source: str
     """Name of the agent whose model it was."""
     type: Literal["AssistantMessage"] = "AssistantMessage"
+    provider_data: ProviderData = None
+    """That of the answer, see `CreateResult`."""
 
 
 class FunctionExecutionResult(BaseModel):
@@ -119,3 +156,5 @@ class CreateResult(BaseModel):
     logprobs: list[ChatCompletionTokenLogprob] | None = None
     thought: str | None = None
     """Reasoning that came with it, or text beside tool calls."""
+    provider_data: ProviderData = None
+    """What the provider wants back with this answer; give it to the `AssistantMessage` that is made of it."""
