@@ -110,7 +110,8 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
                 raise
             output += [item for item in response.inner_messages or () if not _is_chunk(item)]
             output.append(response.chat_message)
-            return TaskResult(messages=output, stop_reason=_stop_reason(response))
+            # nothing to validate: all of it is made of messages
+            return TaskResult.model_construct(messages=output, stop_reason=_stop_reason(response))
 
     async def run_stream(
         self,

@@ -1,7 +1,7 @@
 """`ThinkAct`: one turn of an assistant agent, from the messages it is given to its response.
 
 One object per call holds the agent, the messages and the token, and runs the loop: remember, infer, act, respond. Every
-model call passes `infer` and every tool call passes `call_tool`; whatever is to watch, limit or replay them attaches
+model call passes `infer` or `infer_stream`, every tool call `call_tool`; whatever is to watch, limit or replay them attaches
 there. Stands on the contracts of `autogen_core`, on messages, and on its neighbours for tool calls, memories and
 responses. Knows the agent only as the protocol `Thinker`, and knows no team.
 """
@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import uuid4
 
 from pydantic import BaseModel
 
@@ -38,6 +37,7 @@ from autogen_agentchat.messages import (
     ToolCallExecutionEvent,
     ToolCallRequestEvent,
 )
+from autogen_agentchat.messages._base import new_id
 from autogen_agentchat.utils import remove_images
 from autogen_core import CancellationToken, FunctionCall
 from autogen_core.memory import Memory
@@ -128,29 +128,32 @@ class ThinkAct:
 
     async def run(self) -> AsyncGenerator[Event | Response, None]:
         """Run the turn and yield what happens in it, the response last."""
+        agent = self.agent
         for found in await self.remember():
             yield found
-        limited = False
-        for _ in range(self.agent._max_tool_iterations):
-            async with aclosing(self.infer(await self._request(with_tools=True))) as said:
-                async for event in said:
-                    yield event
+        left = agent._max_tool_iterations
+        while True:
+            # When the model has had its number of calls, it may still be asked to say in words what the last ones gave.
+            request = await self._request(with_tools=left > 0)
+            if agent._model_client_stream:
+                async with aclosing(self.infer_stream(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            else:
+                await self.infer(request)
+            if self._answer.thought:
+                yield self._note(ThoughtEvent(content=self._answer.thought, source=agent.name))
             if not self._calls:
                 break
+            if left == 0:
+                raise RuntimeError("Reflect on tool use produced no valid text response.")
+            left -= 1
             async with aclosing(self.act()) as done:
                 async for event in done:
                     yield event
-            if self._handoff is not None:
+            if self._handoff is not None or (left == 0 and not agent._reflect_on_tool_use):
                 break
-        else:  # the model may want to go on, but has had its number of calls
-            limited = self.agent._max_tool_iterations > 1
-            if self.agent._reflect_on_tool_use:
-                async with aclosing(self.infer(await self._request(with_tools=False))) as said:
-                    async for event in said:
-                        yield event
-                if self._calls:
-                    raise RuntimeError("Reflect on tool use produced no valid text response.")
-        yield await self.respond(limited=limited)
+        yield await self.respond(limited=left == 0 and self._handoff is None and agent._max_tool_iterations > 1)
 
     async def remember(self) -> list[Event]:
         """Put the new messages into the conversation, and ask the memories about it."""
@@ -167,29 +170,31 @@ class ThinkAct:
         found = await self._interrupt.wait(self._recollection.ask(memories, context))
         return [self._note(MemoryQueryEvent(content=each, source=self.agent.name)) for each in found if each]
 
-    async def infer(self, request: ModelRequest) -> AsyncGenerator[Event, None]:
-        """Ask the model, keep its answer, and yield chunks and thought. Every model call is made here.
+    async def infer(self, request: ModelRequest) -> None:
+        """Ask the model and keep its answer. Every call that is not streamed is made here."""
+        self._begin_answer()
+        client = self.agent._model_client
+        self.answer = await self._interrupt.wait(client.create(request.messages, **self._options(request)))
+
+    async def infer_stream(self, request: ModelRequest) -> AsyncGenerator[Event, None]:
+        """Ask the model, yield chunks, and keep the answer. Every streamed call is made here.
 
         Raises:
             RuntimeError: The model's stream ended without an answer, or held something else.
         """
-        self.answer = None
-        self.message_id = str(uuid4())
-        self._interrupt.check()
+        self._begin_answer()
         client = self.agent._model_client
-        options = self._options(request)
-        if not self.agent._model_client_stream:
-            self.answer = await self._interrupt.wait(client.create(request.messages, **options))
-        else:
-            async with aclosing(client.create_stream(request.messages, **options)) as stream:
-                while (chunk := await self._interrupt.wait(anext(stream, None))) is not None:
-                    if isinstance(chunk, CreateResult):
-                        self.answer = chunk
-                    else:
-                        yield self._chunk(chunk)
-        thought = self._answer.thought
-        if thought:
-            yield self._note(ThoughtEvent(content=thought, source=self.agent.name))
+        async with aclosing(client.create_stream(request.messages, **self._options(request))) as stream:
+            while (chunk := await self._interrupt.wait(anext(stream, None))) is not None:
+                if isinstance(chunk, CreateResult):
+                    self.answer = chunk
+                else:
+                    yield self._chunk(chunk)
+
+    def _begin_answer(self) -> None:
+        self.answer = None
+        self.message_id = new_id()
+        self._interrupt.check()
 
     async def act(self) -> AsyncGenerator[Event, None]:
         """Run the tool calls of the answer side by side, and yield their events and then their results.

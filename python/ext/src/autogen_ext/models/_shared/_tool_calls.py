@@ -4,13 +4,15 @@ Stands on the model contract; must not know any provider.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from autogen_core import FunctionCall
 
 from ._names import normalize_name
+from ._provider_data import merge_fragments
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class _Call:
     id: str
     name: str
     arguments: str
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class ToolCallAssembler:
@@ -37,10 +40,18 @@ class ToolCallAssembler:
         """Tell whether there is any call."""
         return bool(self._calls)
 
-    def add(self, *, index: Any = None, call_id: Any = None, name: Any = None, arguments: Any = None) -> None:
-        """Take a fragment of a call, or a whole one."""
+    def add(
+        self,
+        *,
+        index: Any = None,
+        call_id: Any = None,
+        name: Any = None,
+        arguments: Any = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a fragment of a call, or a whole one; `extra` is what its provider sent beside these."""
         place = index if isinstance(index, int) else None
-        part = _Call(place, _text(call_id), _text(name), self._arguments(arguments))
+        part = _Call(place, _text(call_id), _text(name), self._arguments(arguments), dict(extra or {}))
         call = self._continued_by(part)
         if call is None:
             self._calls.append(part)
@@ -49,10 +60,16 @@ class ToolCallAssembler:
         if part.name != call.name:
             call.name += part.name
         call.arguments += part.arguments
+        if part.extra:
+            merge_fragments(call.extra, part.extra)
 
-    def add_whole(self, *, call_id: Any, name: Any, arguments: Any) -> None:
+    def add_whole(self, *, call_id: Any, name: Any, arguments: Any, extra: Mapping[str, Any] | None = None) -> None:
         """Take a call that came in one piece."""
-        self._calls.append(_Call(None, _text(call_id), _text(name), self._arguments(arguments)))
+        self._calls.append(_Call(None, _text(call_id), _text(name), self._arguments(arguments), dict(extra or {})))
+
+    def extras(self) -> list[dict[str, Any]]:
+        """Return what came beside each call, in the order of `calls`."""
+        return [call.extra for call in self._calls]
 
     def calls(self) -> list[FunctionCall]:
         """Return the calls: each with an id of its own, an acceptable name, and arguments that are not empty."""

@@ -11,19 +11,30 @@ from typing import Any, NoReturn, cast
 
 from pydantic import BaseModel
 
-from autogen_core import TRACE_LOGGER_NAME
-from autogen_core.models import (
-    ChatCompletionTokenLogprob,
-    CreateResult,
-    ModelFamily,
-    RequestUsage,
-    TopLogprob,
-)
+from autogen_core import TRACE_LOGGER_NAME, FunctionCall
+from autogen_core.models import ChatCompletionTokenLogprob, CreateResult, ModelFamily, RequestUsage
+from autogen_ext.models._shared._provider_data import attach, attach_to_first, merge_fragments, pack
 from autogen_ext.models._shared._replies import is_known_stop_reason, normalize_stop_reason, usage_of
 from autogen_ext.models._shared._text import extract_json, split_thought
 from autogen_ext.models._shared._tool_calls import ToolCallAssembler
 
+from ._fields import (
+    READ_OF_CALL,
+    READ_OF_FUNCTION,
+    READ_OF_MESSAGE,
+    get,
+    items_of,
+    logprob_of,
+    marked_parts,
+    reasoning_of,
+    texts_of,
+    unread,
+)
+
 _logger = logging.getLogger(TRACE_LOGGER_NAME)
+
+PROTOCOL = "openai"
+"""Under this name provider data is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,8 @@ class ReplyForm:
     family: str
     url: str
     """Where the request went; for error texts."""
+    server: str = ""
+    """Its host; what it wants back is sent to no other."""
     output: type[BaseModel] | None = None
     wants_json: bool = False
     reported: set[str] = field(default_factory=set[str])
@@ -55,6 +68,13 @@ class Reply:
         self._logprobs: list[ChatCompletionTokenLogprob] = []
         self._thinking = False
         self._oddities: list[str] = []
+        self._reasoning_name = ""
+        self._extra: dict[str, Any] = {}
+        """What the server wants back with the message."""
+        self.model: str | None = None
+        """The model that answered, as the server names it."""
+        self.id: str | None = None
+        """The server's id of the reply."""
 
     def feed_completion(self, completion: Any) -> None:
         """Read a whole reply.
@@ -62,25 +82,30 @@ class Reply:
         Raises:
             UnusableReplyError: It holds an error, or no answer.
         """
-        choices = _get(completion, "choices")
+        choices = get(completion, "choices")
         if not isinstance(choices, list) or not choices:
             self._refuse(completion)
         if not self._read_usage(completion):
             self._oddities.append("no usage was reported")
+        self._read_source(completion)
         choice = cast("list[Any]", choices)[0]
-        message = _get(choice, "message")
+        message = get(choice, "message")
         self._read_ending(choice)
-        self._reasoning.extend(_reasoning_of(message))
-        self._text.extend(_texts_of(_get(message, "content")))
-        self._refusal.extend(_texts_of(_get(message, "refusal")))
-        for call in _list(_get(message, "tool_calls")):
-            function = _get(call, "function")
+        self._read_reasoning(message)
+        self._text.extend(texts_of(get(message, "content")))
+        self._refusal.extend(texts_of(get(message, "refusal")))
+        self._keep(message)
+        for call in items_of(get(message, "tool_calls")):
+            function = get(call, "function")
             self._calls.add_whole(
-                call_id=_get(call, "id"), name=_get(function, "name"), arguments=_get(function, "arguments")
+                call_id=get(call, "id"),
+                name=get(function, "name"),
+                arguments=get(function, "arguments"),
+                extra=_added_to_call(call, function),
             )
-        legacy = _get(message, "function_call")
+        legacy = get(message, "function_call")
         if legacy is not None and not self._calls:
-            self._calls.add_whole(call_id=None, name=_get(legacy, "name"), arguments=_get(legacy, "arguments"))
+            self._calls.add_whole(call_id=None, name=get(legacy, "name"), arguments=get(legacy, "arguments"))
 
     def feed_unstreamed(self, completion: Any) -> Iterator[str]:
         """Read a whole reply where a stream was expected; yield its text.
@@ -97,22 +122,25 @@ class Reply:
 
         Reasoning is shown between `<think>` tags, as models do that have no field for it.
         """
+        if self.model is None:
+            self._read_source(chunk)
         self._read_usage(chunk)
-        for choice in _list(_get(chunk, "choices"))[:1]:
+        for choice in items_of(get(chunk, "choices"))[:1]:
             self._read_ending(choice)
-            delta = _get(choice, "delta")
-            for thought in _reasoning_of(delta):
-                self._reasoning.append(thought)
+            delta = get(choice, "delta")
+            thought = self._read_reasoning(delta)
+            if thought:
                 yield thought if self._thinking else f"<think>{thought}"
                 self._thinking = True
-            texts = _texts_of(_get(delta, "content"))
-            calls = _list(_get(delta, "tool_calls"))
+            texts = texts_of(get(delta, "content"))
+            calls = items_of(get(delta, "tool_calls"))
             if texts or calls:
                 yield from self.end_thinking()
             self._text.extend(texts)
             yield from texts
-            self._refusal.extend(_texts_of(_get(delta, "refusal")))
-            self._read_fragments(calls, _get(delta, "function_call"))
+            self._refusal.extend(texts_of(get(delta, "refusal")))
+            self._keep(delta)
+            self._read_fragments(calls, get(delta, "function_call"))
 
     def end_thinking(self) -> Iterator[str]:
         """Yield the closing tag if a thought was shown and not ended; to be called at the end of a stream, too."""
@@ -131,6 +159,7 @@ class Reply:
         text, thought = self._split_text()
         calls = self._calls.calls()
         self._oddities.extend(self._calls.oddities)
+        kept = self._kept(calls)
         reason = normalize_stop_reason(self._stop_reason, has_calls=bool(calls))
         if calls:
             # A text beside calls has no place of its own in the contract; as a thought it is sent back to the model.
@@ -151,7 +180,23 @@ class Reply:
             cached=False,
             logprobs=self._logprobs or None,
             thought=thought or None,
+            provider_data=kept,
         )
+
+    def _kept(self, calls: list[FunctionCall]) -> dict[str, Any] | None:
+        """Give each call what the server wants back with it, and return what it wants back with the message."""
+        for call, extra in zip(calls, self._calls.extras(), strict=True):
+            if extra:
+                attach(call, pack(PROTOCOL, self._form.server, call=extra))
+        fields = dict(self._extra)
+        if calls:
+            # Within a turn of tools some servers insist on the reasoning that led to the calls; elsewhere it is refused.
+            text = "".join(self._text)
+            if self._reasoning and self._reasoning_name:
+                fields = {self._reasoning_name: "".join(self._reasoning), "content": text or None, **fields}
+        kept = pack(PROTOCOL, self._form.server, message=fields)
+        attach_to_first(calls, kept)
+        return kept
 
     def _split_text(self) -> tuple[str, str | None]:
         text = "".join(self._text)
@@ -190,50 +235,76 @@ class Reply:
             )
         )
 
+    def _read_source(self, reply: Any) -> None:
+        model, reply_id = get(reply, "model"), get(reply, "id")
+        self.model = model if isinstance(model, str) else ""
+        self.id = reply_id if isinstance(reply_id, str) else None
+
+    def _read_reasoning(self, message: Any) -> str:
+        found = reasoning_of(message)
+        if found is None:
+            return ""
+        self._reasoning_name, thought = found
+        self._reasoning.append(thought)
+        return thought
+
+    def _keep(self, message: Any) -> None:
+        """Keep what the server sent beside the protocol, to send it back."""
+        added = unread(message, READ_OF_MESSAGE)
+        if added:
+            merge_fragments(self._extra, added)
+        content = get(message, "content")
+        if isinstance(content, list):
+            parts = marked_parts(cast("list[Any]", content))
+            if parts:
+                merge_fragments(self._extra, {"content": parts})
+
     def _read_ending(self, choice: Any) -> None:
-        reason = _get(choice, "finish_reason")
+        reason = get(choice, "finish_reason")
         if isinstance(reason, str) and reason:
             self._stop_reason = reason
             if not is_known_stop_reason(reason):
                 self._oddities.append(f"finish reason {reason!r} is unknown")
-        items = (_logprob_of(item) for item in _list(_get(_get(choice, "logprobs"), "content")))
+        items = (logprob_of(item) for item in items_of(get(get(choice, "logprobs"), "content")))
         self._logprobs.extend(item for item in items if item is not None)
 
     def _read_usage(self, reply: Any) -> bool:
-        usage = _get(reply, "usage")
+        usage = get(reply, "usage")
         if usage is None:
             return False
-        read = usage_of(_get(usage, "prompt_tokens"), _get(usage, "completion_tokens"))
+        read = usage_of(get(usage, "prompt_tokens"), get(usage, "completion_tokens"))
         if read.prompt_tokens or read.completion_tokens:
             self.usage = read
         return True
 
     def _read_fragments(self, calls: list[Any], legacy: Any) -> None:
         for call in calls:
-            function = _get(call, "function")
+            function = get(call, "function")
             self._calls.add(
-                index=_get(call, "index"),
-                call_id=_get(call, "id"),
-                name=_get(function, "name"),
-                arguments=_get(function, "arguments"),
+                index=get(call, "index"),
+                call_id=get(call, "id"),
+                name=get(function, "name"),
+                arguments=get(function, "arguments"),
+                extra=_added_to_call(call, function),
             )
         if legacy is not None:
-            self._calls.add(index=0, name=_get(legacy, "name"), arguments=_get(legacy, "arguments"))
+            self._calls.add(index=0, name=get(legacy, "name"), arguments=get(legacy, "arguments"))
 
     def _refuse(self, completion: Any) -> NoReturn:
         """Say why a reply cannot be used."""
-        from ._errors import UnusableReplyError
+        from ._errors import unusable_reply
 
-        error = _get(completion, "error")
+        error = get(completion, "error")
         if error:
-            text = _get(error, "message") or error
-            raise UnusableReplyError(f"The server answered with an error: {text}", url=self._form.url, body=error)
-        if isinstance(completion, str):
+            text = f"The server answered with an error: {get(error, 'message') or error}"
+        elif isinstance(completion, str):
             start = completion[:200]
             text = f"The server did not answer with JSON but with {start!r}. Check base_url: does it end in '/v1'?"
         else:
             text = "The server's answer holds no choices."
-        raise UnusableReplyError(text, url=self._form.url, body=None)
+        self._oddities.append("the server reported success, but there is no answer in its reply")
+        self._report()
+        raise unusable_reply(text, url=self._form.url, body=error, model=self._form.model)
 
     def _report(self) -> None:
         """Write one record of what was odd: a warning, but once only for each kind, for servers do not change."""
@@ -245,40 +316,8 @@ class Reply:
         _logger.log(level, "Model %s: odd reply: %s.", self._form.model, "; ".join(dict.fromkeys(self._oddities)))
 
 
-def _get(value: Any, name: str) -> Any:
-    """Return an attribute or entry, or `None`: servers leave out what the SDK's types promise."""
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).get(name)
-    return getattr(value, name, None)
-
-
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _texts_of(content: Any) -> list[str]:
-    """Return the text of a content, which some servers send as a list of parts."""
-    if isinstance(content, str):
-        return [content] if content else []
-    texts = (_get(part, "text") for part in _list(content))
-    return [text for text in texts if isinstance(text, str) and text]
-
-
-def _reasoning_of(message: Any) -> list[str]:
-    """Return the reasoning that a server keeps apart from the text; there are two customs of naming it."""
-    for name in ("reasoning_content", "reasoning"):
-        value = _get(message, name)
-        if isinstance(value, str) and value:
-            return [value]
-    return []
-
-
-def _logprob_of(item: Any) -> ChatCompletionTokenLogprob | None:
-    token, logprob = _get(item, "token"), _get(item, "logprob")
-    if not isinstance(token, str) or not isinstance(logprob, int | float):
-        return None
-    top = [
-        TopLogprob(logprob=_get(other, "logprob"), bytes=_get(other, "bytes"))
-        for other in _list(_get(item, "top_logprobs"))
-    ]
-    return ChatCompletionTokenLogprob(token=token, logprob=logprob, top_logprobs=top, bytes=_get(item, "bytes"))
+def _added_to_call(call: Any, function: Any) -> dict[str, Any]:
+    """Return what a server added to a tool call."""
+    added = unread(call, READ_OF_CALL)
+    inner = unread(function, READ_OF_FUNCTION)
+    return {**added, "function": inner} if inner else added
