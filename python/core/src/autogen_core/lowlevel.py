@@ -5,6 +5,7 @@ agents (`Directory`), knows who hears a topic (`SubscriptionTable`), lets interv
 `Delivery`), tells those who watch (`Observer`), and writes messages that leave the process (`SerializationRegistry`).
 """
 
+from autogen_core._interrupt import Interrupt
 from autogen_core._intervention import Interventions
 from autogen_core._runtime.base import BaseRuntime
 from autogen_core._runtime.delivery import Delivery
@@ -23,6 +24,7 @@ __all__ = [
     "Directory",
     "Envelope",
     "ExceptionHook",
+    "Interrupt",
     "Interventions",
     "Mailbox",
     "Observer",

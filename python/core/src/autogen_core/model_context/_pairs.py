@@ -23,6 +23,8 @@ def group_of_each(messages: Sequence[LLMMessage], *, open_end: bool) -> list[int
     waiting: dict[str, int] = {}  # call id -> index of the message with the call
     halves: set[int] = set()
     for index, message in enumerate(messages):
+        if type(message.content) is str:  # nearly all of them: the quick test first
+            continue
         if isinstance(message, AssistantMessage) and not isinstance(message.content, str):
             waiting |= {call.id: index for call in message.content}
         elif isinstance(message, FunctionExecutionResultMessage) and message.content:
@@ -41,5 +43,7 @@ def group_of_each(messages: Sequence[LLMMessage], *, open_end: bool) -> list[int
 
 def without_halves(messages: Sequence[LLMMessage], *, open_end: bool) -> list[LLMMessage]:
     """Return a piece of a conversation without calls and results whose other half is not in it; see `group_of_each`."""
+    if all(type(message.content) is str for message in messages):
+        return list(messages)
     groups = group_of_each(messages, open_end=open_end)
     return [message for message, group in zip(messages, groups, strict=True) if group is not None]

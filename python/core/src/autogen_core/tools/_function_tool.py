@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from autogen_core._cancellation import CancellationToken
 from autogen_core._component import Component, require_source_code_allowed
+from autogen_core._interrupt import Interrupt
 from autogen_core.code_executor._functions import Import, compile_function, function_source
 from autogen_core.exceptions import ComponentError
 
@@ -85,10 +86,10 @@ class FunctionTool(BaseTool[BaseModel, BaseModel], Component[FunctionToolConfig]
         if cancellation_token.is_cancelled():
             raise asyncio.CancelledError
         if self._is_async:
-            return await cancellation_token.link_future(asyncio.ensure_future(call()))
+            return await Interrupt(cancellation_token).wait(call())
         result = await cancellation_token.link_future(_in_thread(call))
         if inspect.isawaitable(result):  # a sync function that hands out a coroutine
-            return await cancellation_token.link_future(asyncio.ensure_future(result))
+            return await Interrupt(cancellation_token).wait(result)
         return result
 
     def _to_config(self) -> FunctionToolConfig:

@@ -11,6 +11,7 @@ from typing_extensions import TypeIs
 from autogen_core._cancellation import CancellationToken
 from autogen_core._component import Component, ComponentModel
 from autogen_core._image import Image
+from autogen_core._interrupt import Interrupt
 
 from ._schema import ToolSchema, copy_json
 from ._tool import BaseTool, StreamTool, Tool
@@ -85,9 +86,11 @@ class StaticWorkbench(Workbench, Component[StaticWorkbenchConfig]):
         if tool is None:
             return _unknown(name)
         token = cancellation_token or CancellationToken()
-        work = asyncio.ensure_future(tool.run_json(arguments or {}, token, call_id=call_id))
+        interrupt = Interrupt(token)
+        interrupt.check()
         try:
-            return ToolResult(name=name, result=_contents(tool, await token.link_future(work)))
+            value = await interrupt.wait(tool.run_json(arguments or {}, token, call_id=call_id))
+            return ToolResult(name=name, result=_contents(tool, value))
         except Exception as error:  # noqa: BLE001 - the model shall read it and try something else
             return _failure(name, error)
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from autogen_agentchat.agents._interrupt import Interrupt
 from autogen_core import CancellationToken
+from autogen_core.lowlevel import Interrupt
 
 
 async def answer(delay: float = 0) -> int:
