@@ -21,7 +21,6 @@ from autogen_agentchat.agents._code_blocks import (
     in_markdown,
     worded,
 )
-from autogen_agentchat.agents._interrupt import Interrupt
 from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.agents._write_and_run import WriteAndRun
 from autogen_agentchat.base import Response, RunCancelledError
@@ -34,6 +33,7 @@ from autogen_agentchat.messages import (
 from autogen_agentchat.state import BaseState
 from autogen_core import CancellationToken, Component, ComponentModel
 from autogen_core.code_executor import CodeBlock, CodeExecutor, CodeResult
+from autogen_core.lowlevel import Interrupt
 from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
 from autogen_core.models import ChatCompletionClient
 

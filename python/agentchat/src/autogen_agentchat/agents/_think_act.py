@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from autogen_agentchat.agents._gate import PauseGate
-from autogen_agentchat.agents._interrupt import Interrupt
 from autogen_agentchat.agents._recollection import Recollection
 from autogen_agentchat.agents._responses import (
     LimitedResponse,
@@ -40,6 +39,7 @@ from autogen_agentchat.messages import (
 from autogen_agentchat.messages._base import new_id
 from autogen_agentchat.utils import remove_images
 from autogen_core import CancellationToken, FunctionCall
+from autogen_core.lowlevel import Interrupt
 from autogen_core.memory import Memory
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import (

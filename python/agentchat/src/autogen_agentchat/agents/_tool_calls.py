@@ -105,6 +105,12 @@ class ToolCalls:
                 event = await queue.get()
                 if event is not None:
                     yield event
+        except asyncio.CancelledError:
+            # What the tools had said is said, before the run ends; a reader that is gone itself wants no more.
+            while self._token.is_cancelled() and not queue.empty():
+                if (event := queue.get_nowait()) is not None:
+                    yield event
+            raise
         finally:
             await self._settle()
 
@@ -242,7 +248,7 @@ async def _call_workbench(
 
 
 def _outcome(call: FunctionCall, task: asyncio.Task[Executed] | None) -> FunctionExecutionResult:
-    if task is None or task.cancelled():
+    if task is None or not task.done() or task.cancelled():
         return error_result(call, "the call was cancelled before it finished")
     error = task.exception()
     if error is None:

@@ -19,12 +19,15 @@ class BaseState(BaseModel):
     """The version of the format."""
 
     additions: ClassVar[frozenset[str]] = frozenset()
-    """The fields that 0.7.5 did not have. They are saved only where they say something."""
+    """The fields that 0.7.5 did not have. They are saved only where they differ from their default."""
 
     @model_serializer(mode="wrap")
     def _leave_out_empty_additions(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data = dump(self)
-        return {name: value for name, value in data.items() if value or name not in self.additions}
+        for name in self.additions:
+            if data[name] == type(self).model_fields[name].get_default(call_default_factory=True):
+                del data[name]
+        return data
 
 
 class AssistantAgentState(BaseState):
@@ -57,13 +60,16 @@ class BaseGroupChatManagerState(BaseState):
     current_turn: int = Field(default=0)
     """How many turns of the present run are done."""
 
-    additions = frozenset({"active_speakers", "unjudged", "taken_in", "termination"})
+    additions = frozenset({"active_speakers", "unjudged", "unfinished", "taken_in", "termination"})
 
     active_speakers: list[str] = Field(default_factory=list[str])
     """Who is speaking, or was when the run was cut short."""
 
     unjudged: int = Field(default=0, ge=0)
     """How many messages at the end of the thread the termination condition has not seen."""
+
+    unfinished: int | None = Field(default=None, ge=0)
+    """How many messages at the end of the thread the present run has said; none if no run was cut short."""
 
     taken_in: list[str] = Field(default_factory=list[str])
     """The ids of the messages with which the present run began."""

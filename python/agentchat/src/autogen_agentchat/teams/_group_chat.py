@@ -108,6 +108,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         ]
         self._manager_id = AgentId(self._agent_type(group_chat_manager_name), self._team_id)
         self._embedded: SingleThreadedAgentRuntime | None = None
+        self._seating = asyncio.Lock()
         self._switching = asyncio.Lock()
         self._users = 0
         if runtime is None:
@@ -116,6 +117,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._manager: BaseGroupChatManager | None = None
         self._channel: RunChannel[BaseAgentEvent | BaseChatMessage] | None = None
         self._running = False
+        self._runs_before = 0
         self._paused = False
 
     @abstractmethod
@@ -132,6 +134,25 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
     def description(self) -> str:
         """What the team is good at."""
         return self._description
+
+    @property
+    def concluding(self) -> bool:
+        """Whether the present run has come to its end, and only its result is still on the way to the reader."""
+        return self._running and self._manager is not None and self._manager.runs_ended > self._runs_before
+
+    @property
+    def unfinished(self) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+        """What was said in a run that was cut short; nothing after one that ended, or failed before anybody spoke.
+
+        A team that this one is in takes it from here, since the next run goes on where that one stood.
+        """
+        if self._manager is None:
+            return ()
+        said = list(self._manager.unfinished)
+        for participant in self._participants:
+            if isinstance(participant, BaseGroupChat) and participant.name in self._manager.active:
+                said += participant.unfinished
+        return said
 
     # Running
 
@@ -183,25 +204,41 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         if self._running:
             raise ValueError("The team is already running, it cannot run again until it is stopped.")
         self._running = True
+        left_paused, self._paused = self._paused, False
+        self._runs_before = 0 if self._manager is None else self._manager.runs_ended
         channel: RunChannel[BaseAgentEvent | BaseChatMessage] = RunChannel()
         self._channel = channel
         said: list[BaseAgentEvent | BaseChatMessage] = []
+        stop: StopMessage | None = None
         try:
-            async with self._live_runtime() as runtime:
-                if self._paused:  # left over from an earlier run: to start one means to go on
-                    await self.resume()
-                start = GroupChatStart(messages, output_task_messages)
-                run = asyncio.create_task(self._converse(runtime, start, cancellation_token), name=f"team {self._name}")
-                run.add_done_callback(lambda _: channel.close())
-                try:
-                    async for item in channel:
-                        if not isinstance(item, ModelClientStreamingChunkEvent):
-                            said.append(item)
-                        yield item
-                    stop = await _outcome(run, said)
-                finally:
-                    run.cancel()
-                    await asyncio.wait([run])
+            try:
+                async with self._live_runtime() as runtime:
+                    if left_paused and not self._paused:  # by an earlier run: to start one means to go on
+                        await self._tell_all(GroupChatResume())
+                    start = GroupChatStart(messages, output_task_messages)
+                    work = self._converse(runtime, start, cancellation_token)
+                    run = asyncio.create_task(work, name=f"team {self._name}")
+                    run.add_done_callback(lambda _: channel.close())
+                    try:
+                        async for item in channel:
+                            if not isinstance(item, ModelClientStreamingChunkEvent):
+                                said.append(item)
+                            yield item
+                        stop = await run
+                    finally:
+                        run.cancel()
+                        await asyncio.wait([run])
+            except asyncio.CancelledError as error:
+                if cancellation_token is None or not cancellation_token.is_cancelled():
+                    raise
+                for item in channel.rest():  # what was said while the work ended
+                    if not isinstance(item, ModelClientStreamingChunkEvent):
+                        said.append(item)
+                    yield item
+                raise RunCancelledError(said) from error
+            except GroupChatError as error:
+                error.messages = said
+                raise
             self._running = False
             yield TaskResult(messages=said, stop_reason=stop.content)
         finally:
@@ -240,8 +277,12 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
 
     async def _seated_manager(self) -> BaseGroupChatManager:
         """Return the manager; it and the participants are registered in the runtime."""
-        if self._manager is not None:
+        async with self._seating:
+            if self._manager is None:
+                self._manager = await self._seat_all()
             return self._manager
+
+    async def _seat_all(self) -> BaseGroupChatManager:
         for participant, seat in zip(self._participants, self._seats, strict=True):
             container = ChatAgentContainer(participant, self._emit, self._message_factory)
             await container.register_instance(self._runtime, self._agent_id(seat))
@@ -257,7 +298,6 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         )
         manager = self._make_manager(settings)
         await manager.register_instance(self._runtime, self._manager_id)
-        self._manager = manager
         return manager
 
     @asynccontextmanager
@@ -307,7 +347,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         Raises:
             RuntimeError: The team was never run.
         """
-        if self._manager is None:
+        if self._manager is None and not self._running:
             raise RuntimeError("The group chat has not been initialized. It must be run before it can be paused.")
         self._paused = True
         await self._tell_all(GroupChatPause())
@@ -318,7 +358,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         Raises:
             RuntimeError: The team was never run.
         """
-        if self._manager is None:
+        if self._manager is None and not self._running:
             raise RuntimeError("The group chat has not been initialized. It must be run before it can be resumed.")
         await self._tell_all(GroupChatResume())
         self._paused = False
@@ -379,18 +419,6 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
             await self._runtime.agent_load_state(self._agent_id(seat), states[seat.name])
             seat.heard, seat.turns = heard, container.turns
         await self._runtime.agent_load_state(self._manager_id, states[self._manager_name])
-
-
-async def _outcome(run: asyncio.Task[StopMessage], said: Sequence[BaseAgentEvent | BaseChatMessage]) -> StopMessage:
-    """Return why the run ended. If it failed or was cancelled, the error has what was said."""
-    await asyncio.wait([run])
-    if run.cancelled():
-        raise RunCancelledError(said)
-    try:
-        return run.result()
-    except GroupChatError as error:
-        error.messages = said
-        raise
 
 
 def _factory_for(

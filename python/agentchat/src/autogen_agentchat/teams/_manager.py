@@ -49,12 +49,16 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         self._message_thread: list[BaseAgentEvent | BaseChatMessage] = []
         self._judged = 0
         """How much of the thread the termination condition has seen."""
+        self._run_start: int | None = None
+        """Where in the thread the present run begins, after its task, or the one that was cut short; `None` at rest."""
         self._current_turn = 0
         self._active: list[str] = []
         """Who speaks now; after a run that was cut short, whose turn did not end."""
         self._taken_in = TakenIn()
         self._gate = PauseGate()
         self._token = CancellationToken()
+        self.runs_ended = 0
+        """How many runs came to their end, not counting those that failed or were cancelled."""
         self.recording = asyncio.Lock()
         """Held while a turn is recorded; whoever saves the team holds it, so that all its parts are of one moment."""
 
@@ -111,6 +115,18 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             agent_id = AgentId(seat.agent_type, self._settings.key)
             await self.send_message(GroupChatReset(), agent_id, cancellation_token=self._token)
 
+    # What the face asks
+
+    @property
+    def active(self) -> Sequence[str]:
+        """Who is speaking, or whose turn was cut short."""
+        return self._active
+
+    @property
+    def unfinished(self) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+        """What was said in the present run, or in the one that was cut short; nothing after one that ended."""
+        return () if self._run_start is None else self._message_thread[self._run_start :]
+
     # The loop
 
     @rpc
@@ -125,6 +141,8 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         try:
             stop = await self._converse(message)
             self._taken_in.end()
+            self._run_start = None
+            self.runs_ended += 1
             return stop
         finally:
             # However the run ended, the next one counts anew.
@@ -139,6 +157,8 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
                 self._settings.emit(message)
         # A team inside another is asked again for a turn that did not end, with messages that it has heard already.
         self._record(self._taken_in.begin(start.messages), None)
+        if self._run_start is None:
+            self._run_start = len(self._message_thread)
         stop = await self._judge()
         while stop is None:
             await self._gate.passed(self._token)
@@ -233,6 +253,7 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         """Forget the conversation."""
         self._message_thread.clear()
         self._judged = 0
+        self._run_start = None
         self._current_turn = 0
         self._active = []
         self._taken_in.end()
@@ -254,6 +275,7 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             current_turn=self._current_turn,
             active_speakers=self._active,
             unjudged=len(self._message_thread) - self._judged,
+            unfinished=None if self._run_start is None else len(self.unfinished),
             taken_in=self._taken_in.ids,
             termination=None if condition is None else await condition.save_state(),
             **self.own_state(),
@@ -278,6 +300,7 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         self._current_turn = saved.current_turn
         self._active = list(saved.active_speakers)
         self._judged = len(thread) - saved.unjudged
+        self._run_start = None if saved.unfinished is None else len(thread) - saved.unfinished
         self._taken_in.restore(saved.taken_in)
         condition = self._settings.termination_condition
         if condition is not None:

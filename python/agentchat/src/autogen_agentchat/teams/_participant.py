@@ -3,8 +3,9 @@
 Stands on the protocol; knows no manager: what was said so far comes with each request.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.base import ChatAgent, Response, TaskResult, Team
@@ -21,6 +22,17 @@ from autogen_agentchat.teams._protocol import (
 )
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
 from autogen_core import CancellationToken, MessageContext, rpc
+
+
+@runtime_checkable
+class _InnerTeam(Protocol):
+    """What a team of this package does for the team that it is in; one of the program's own need not."""
+
+    @property
+    def concluding(self) -> bool: ...
+
+    @property
+    def unfinished(self) -> Sequence[BaseAgentEvent | BaseChatMessage]: ...
 
 
 class ChatAgentContainer(SequentialRoutedAgent):
@@ -85,6 +97,7 @@ class ChatAgentContainer(SequentialRoutedAgent):
         self, team: Team, message: GroupChatTurn, ctx: MessageContext
     ) -> list[BaseAgentEvent | BaseChatMessage]:
         result: TaskResult | None = None
+        before = list(team.unfinished) if isinstance(team, _InnerTeam) else []
         stream = team.run_stream(
             task=list(message.messages) or None,
             cancellation_token=ctx.cancellation_token,
@@ -100,7 +113,7 @@ class ChatAgentContainer(SequentialRoutedAgent):
             await stream.aclose()
         if result is None:
             raise RuntimeError(f"The team {team.name!r} gave no result: run_stream must end by yielding a TaskResult.")
-        return list(result.messages)
+        return [*before, *result.messages]
 
     # Control
 
@@ -146,16 +159,21 @@ class ChatAgentContainer(SequentialRoutedAgent):
         """
         while True:
             # A turn may end while the participant is asked. As long as the team is being saved no further turn begins.
-            ended = self._ended
+            ended, concluding = self._ended, self._concluding()
             state = await self._participant.save_state()
-            if ended is self._ended:
+            if ended is self._ended and not (concluding or self._concluding()):
                 break
+            await asyncio.sleep(0)
         number, result = ended or (0, None)
         return ChatAgentContainerState(
             agent_state=state,
             turns=number,
             last_turn=None if result is None else [said.dump() for said in result.messages],
         ).model_dump()
+
+    def _concluding(self) -> bool:
+        """Whether an inner team has ended its run, which this turn is about to return: it then is neither here nor there."""
+        return self._speaking and isinstance(self._participant, _InnerTeam) and self._participant.concluding
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Give the participant its state."""

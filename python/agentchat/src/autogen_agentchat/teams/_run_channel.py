@@ -21,15 +21,20 @@ class RunChannel(Generic[T]):
         self._reader: asyncio.Future[None] | None = None
 
     def emit(self, item: T) -> None:
-        """Add an item. After `close` nobody reads any more, so the item is dropped."""
-        if not self._closed:
-            self._items.append(item)
-            self._wake()
+        """Add an item. After `close` only `rest` gives it out."""
+        self._items.append(item)
+        self._wake()
 
     def close(self) -> None:
         """End the stream after the items that are in it."""
         self._closed = True
         self._wake()
+
+    def rest(self) -> list[T]:
+        """Take out what is left, for a reader that waits no more."""
+        items = list(self._items)
+        self._items.clear()
+        return items
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield the items until the channel is closed and empty."""

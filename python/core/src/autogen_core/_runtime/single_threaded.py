@@ -185,7 +185,7 @@ class SingleThreadedAgentRuntime(BaseRuntime):
             return await envelope.reply
         except asyncio.CancelledError:
             envelope.reply.cancel()
-            if envelope.task is not None:
+            if envelope.task is not None and not envelope.task.cancelling():  # the token may have done it
                 envelope.task.cancel()
             if own_token:
                 try:
