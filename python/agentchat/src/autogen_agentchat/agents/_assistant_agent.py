@@ -4,7 +4,6 @@ What it does in a turn is in `_think_act`. Stands on the contracts of `autogen_c
 provider of models and no team.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Self, cast
@@ -12,16 +11,15 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from autogen_agentchat.agents._base_chat_agent import BaseChatAgent
-from autogen_agentchat.agents._responses import check_summary_format
+from autogen_agentchat.agents._responses import check_summary_format, collected
 from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.agents._think_act import ThinkAct
 from autogen_agentchat.agents._tool_calls import EventQueue, Toolbox, execute_tool_call
-from autogen_agentchat.base import Handoff, Response, RunCancelledError
+from autogen_agentchat.base import Handoff, Response
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
     HandoffMessage,
-    ModelClientStreamingChunkEvent,
     StructuredMessage,
     StructuredMessageFactory,
     TextMessage,
@@ -169,22 +167,7 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
             RunCancelledError: The token was cancelled (an `asyncio.CancelledError`). The conversation keeps the new
                 messages, and the tool calls made until then, each with a result; those cut short have one that says so.
         """
-        response: Response | None = None
-        said: list[BaseAgentEvent | BaseChatMessage] = []
-        try:
-            async with aclosing(self.on_messages_stream(messages, cancellation_token)) as stream:
-                async for item in stream:
-                    if isinstance(item, Response):
-                        response = item
-                    elif not isinstance(item, ModelClientStreamingChunkEvent):
-                        said.append(item)
-        except asyncio.CancelledError as error:
-            if not cancellation_token.is_cancelled():
-                raise
-            raise RunCancelledError(said) from error
-        if response is None:
-            raise AssertionError("The stream should have returned the final result.")
-        return response
+        return await collected(self.on_messages_stream(messages, cancellation_token), cancellation_token)
 
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken

@@ -4,7 +4,6 @@ Stands on `BaseChatAgent`, on the contracts of code executors and models, and on
 a model is in `_write_and_run`. Knows no executor and no provider of models: those are handed to it, and stay their owner's.
 """
 
-import asyncio
 import warnings
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -21,13 +20,13 @@ from autogen_agentchat.agents._code_blocks import (
     in_markdown,
     worded,
 )
+from autogen_agentchat.agents._responses import collected
 from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.agents._write_and_run import WriteAndRun
-from autogen_agentchat.base import Response, RunCancelledError
+from autogen_agentchat.base import Response
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
-    ModelClientStreamingChunkEvent,
     TextMessage,
 )
 from autogen_agentchat.state import BaseState
@@ -169,22 +168,7 @@ class CodeExecutorAgent(BaseChatAgent, Component[CodeExecutorAgentConfig]):
                 conversation keeps the messages and the code, which is noted not to have come to its end.
             Exception: The executor, the model or the approval function failed; the error is theirs.
         """
-        response: Response | None = None
-        said: list[Event] = []
-        try:
-            async with aclosing(self.on_messages_stream(messages, cancellation_token)) as stream:
-                async for item in stream:
-                    if isinstance(item, Response):
-                        response = item
-                    elif not isinstance(item, ModelClientStreamingChunkEvent):
-                        said.append(item)
-        except asyncio.CancelledError as error:
-            if not cancellation_token.is_cancelled():
-                raise
-            raise RunCancelledError(said) from error
-        if response is None:
-            raise AssertionError("The stream should have returned the final result.")
-        return response
+        return await collected(self.on_messages_stream(messages, cancellation_token), cancellation_token)
 
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken

@@ -1,16 +1,25 @@
-"""Builds what an agent answers with, from what its model and its tools returned: plain functions, no state.
+"""Builds what an agent answers with, from what its model and its tools returned: functions without state.
 
 Stands on messages. Knows no agent and no model client.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from autogen_agentchat.base import Response
-from autogen_agentchat.messages import BaseChatMessage, StructuredMessage, TextMessage, ToolCallSummaryMessage
-from autogen_core import FunctionCall
+from autogen_agentchat.base import Response, RunCancelledError
+from autogen_agentchat.messages import (
+    BaseAgentEvent,
+    BaseChatMessage,
+    ModelClientStreamingChunkEvent,
+    StructuredMessage,
+    TextMessage,
+    ToolCallSummaryMessage,
+)
+from autogen_core import CancellationToken, FunctionCall
 from autogen_core.models import (
     AssistantMessage,
     CreateResult,
@@ -44,6 +53,32 @@ class ToolRound:
             AssistantMessage(content=list(self.calls), thought=self.answer.thought, source=source),
             FunctionExecutionResultMessage(content=list(self.results)),
         ]
+
+
+async def collected(
+    stream: AsyncGenerator[BaseAgentEvent | BaseChatMessage | Response, None], token: CancellationToken
+) -> Response:
+    """Read the stream of a turn to its end and return the response.
+
+    Raises:
+        RunCancelledError: The token was cancelled; the error has what was said until then.
+    """
+    response: Response | None = None
+    said: list[BaseAgentEvent | BaseChatMessage] = []
+    try:
+        async with aclosing(stream):
+            async for item in stream:
+                if isinstance(item, Response):
+                    response = item
+                elif not isinstance(item, ModelClientStreamingChunkEvent):
+                    said.append(item)
+    except asyncio.CancelledError as error:
+        if not token.is_cancelled():
+            raise
+        raise RunCancelledError(said) from error
+    if response is None:
+        raise AssertionError("The stream should have returned the final result.")
+    return response
 
 
 def text_message(

@@ -11,13 +11,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from autogen_agentchat.agents._base_chat_agent import BaseChatAgent
+from autogen_agentchat.agents._responses import collected
 from autogen_agentchat.agents._society_turn import SavedTurn, SocietyTurn
-from autogen_agentchat.base import Response, RunCancelledError, TaskResult, Team
+from autogen_agentchat.base import Response, TaskResult, Team
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
     HandoffMessage,
-    ModelClientStreamingChunkEvent,
     TextMessage,
 )
 from autogen_agentchat.state import SocietyOfMindAgentState
@@ -31,9 +31,6 @@ Event = BaseAgentEvent | BaseChatMessage
 
 NO_RESPONSE = "No response."
 """The answer when nobody in the team said anything."""
-
-_STEPS_TO_START = 100
-"""Steps of the event loop in which a team's first run has certainly begun. It takes less than ten."""
 
 
 class SocietyOfMindAgentConfig(BaseModel):
@@ -129,22 +126,7 @@ class SocietyOfMindAgent(BaseChatAgent, Component[SocietyOfMindAgentConfig]):
                 said is kept: the same messages again go on with the turn.
             RuntimeError: The team failed; the error of its member is the cause. The turn can be gone on with, as above.
         """
-        response: Response | None = None
-        said: list[Event] = []
-        try:
-            async with aclosing(self.on_messages_stream(messages, cancellation_token)) as stream:
-                async for item in stream:
-                    if isinstance(item, Response):
-                        response = item
-                    elif not isinstance(item, ModelClientStreamingChunkEvent):
-                        said.append(item)
-        except asyncio.CancelledError as error:
-            if not cancellation_token.is_cancelled():
-                raise
-            raise RunCancelledError(said) from error
-        if response is None:
-            raise AssertionError("The stream should have returned the final result.")
-        return response
+        return await collected(self.on_messages_stream(messages, cancellation_token), cancellation_token)
 
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
@@ -185,8 +167,9 @@ class SocietyOfMindAgent(BaseChatAgent, Component[SocietyOfMindAgentConfig]):
     async def on_pause(self, cancellation_token: CancellationToken) -> None:
         """Hold, and pause the team if it is discussing."""
         await super().on_pause(cancellation_token)
-        if not self._team_is_paused:
-            self._team_is_paused = await self._pause_team()
+        if self._team_runs and not self._team_is_paused:
+            await self._team.pause()
+            self._team_is_paused = True
 
     async def on_resume(self, cancellation_token: CancellationToken) -> None:
         """Go on, and let the team go on."""
@@ -217,20 +200,6 @@ class SocietyOfMindAgent(BaseChatAgent, Component[SocietyOfMindAgentConfig]):
         if saved.llm_context is not None:
             await self._model_context.load_state(saved.llm_context)
         self._turn = turn
-
-    async def _pause_team(self) -> bool:
-        """Pause the team if it is running, and tell whether it was."""
-        for _ in range(_STEPS_TO_START):
-            if not self._team_runs:
-                return False
-            try:
-                await self._team.pause()
-            except RuntimeError:  # its first run is about to begin: a team that was never run cannot be paused
-                await asyncio.sleep(0)
-            else:
-                return True
-        await self._team.pause()
-        return True
 
     async def _earlier_turns(self) -> list[BaseChatMessage]:
         """Return what the team must know of the turns before this one."""
