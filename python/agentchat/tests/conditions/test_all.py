@@ -123,6 +123,65 @@ async def test_a_condition_saved_and_loaded_behaves_the_same_over_two_runs(
 
 
 @settings(deadline=None)
+@given(condition=any_condition, run=runs, cut=st.integers(0, 6))
+async def test_a_condition_saved_in_the_middle_of_a_run_goes_on_as_if_nothing_had_happened(
+    condition: TerminationCondition, run: Sequence[Sequence[Message]], cut: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock()
+        patch.setattr(_limits, "time", clock)
+        expected = await _until_reached(condition, clock, run)
+        other = _reload(condition)
+        await condition.reset()
+        clock.now = 0.0
+        seen = await _until_reached(condition, clock, run[:cut])
+        state = json.loads(json.dumps(await condition.save_state()))
+        clock.now += 100  # in between, the program may be down: that time does not count
+        for _ in range(2):
+            await other.load_state(state)
+            assert await other.save_state() == state
+        assert other.terminated == condition.terminated
+        if not other.terminated:
+            seen += await _until_reached(other, clock, run[cut:])
+        assert seen == expected
+
+
+async def test_a_request_to_stop_is_in_the_state() -> None:
+    stop, other = ExternalTermination(), ExternalTermination()
+    stop.set()
+    await other.load_state(await stop.save_state())
+    assert await other([]) is not None
+
+
+async def _until_reached(condition: TerminationCondition, clock: Clock, run: Sequence[Sequence[Message]]) -> list[Any]:
+    seen: list[Any] = []
+    for messages in run:
+        clock.now += 1
+        stop = await condition(messages)
+        seen.append(None if stop is None else (stop.source, stop.content))
+        if stop is not None:
+            break
+    return seen
+
+
+@settings(deadline=None)
+@given(left=simple, right=simple)
+async def test_the_state_of_another_condition_is_refused_and_changes_nothing(
+    left: TerminationCondition, right: TerminationCondition
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_limits, "time", Clock())
+        both = left & right
+        before = await both.save_state()
+        wrong = await (left | right).save_state()
+        with pytest.raises(ValueError, match="Expected the saved state of a AndTerminationCondition"):
+            await both.load_state(wrong)
+        with pytest.raises(ValueError, match="conditions, and this one"):
+            await both.load_state({**before, "conditions": []})
+        assert await both.save_state() == before
+
+
+@settings(deadline=None)
 @given(left=simple, right=simple, run=runs)
 async def test_and_ends_with_the_later_and_or_with_the_earlier_of_two(
     left: TerminationCondition, right: TerminationCondition, run: Sequence[Sequence[Message]]

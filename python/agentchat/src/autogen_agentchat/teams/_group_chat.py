@@ -7,7 +7,7 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -164,16 +164,17 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         output_task_messages: bool = True,
     ) -> TaskResult:
         """Run the team on a task and return everything that was said; promises as `run_stream`."""
+        result: TaskResult | None = None
         stream = self.run_stream(
             task=task, cancellation_token=cancellation_token, output_task_messages=output_task_messages
         )
-        try:
-            async for item in stream:
+        async with aclosing(stream):
+            async for item in stream:  # to its very end, which those who watch the stream wait for
                 if isinstance(item, TaskResult):
-                    return item
-        finally:
-            await stream.aclose()
-        raise AssertionError("run_stream() ended without a result.")
+                    result = item
+        if result is None:
+            raise AssertionError("run_stream() ended without a result.")
+        return result
 
     async def run_stream(
         self,
