@@ -170,6 +170,22 @@ async def test_a_team_may_be_a_participant_and_its_messages_are_heard_outside() 
     assert a.heard == [["go"], ["b1", "outside1"]]
 
 
+async def test_what_an_agents_tools_said_is_in_the_thread_but_only_its_answer_is_heard() -> None:
+    class Talkative(Speaker):
+        async def on_messages(
+            self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
+        ) -> Response:
+            response = await super().on_messages(messages, cancellation_token)
+            return Response(
+                chat_message=response.chat_message, inner_messages=[TextMessage(content="inside", source="tool")]
+            )
+
+    listener = Speaker("b")
+    team = RoundRobinGroupChat([Talkative("a"), listener], max_turns=2)
+    assert texts(await team.run(task="go")) == ["go", "inside", "a1", "b1"]
+    assert listener.heard == [["go", "a1"]]
+
+
 async def test_a_participants_own_exception_is_the_cause_of_the_runs_error_and_the_team_can_run_again() -> None:
     a, _, team = pair(max_turns=2)
     with pytest.raises(RuntimeError, match="KeyError: 'boom'") as caught:

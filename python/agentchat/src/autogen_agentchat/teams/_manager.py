@@ -106,7 +106,7 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
     def say(self, message: BaseAgentEvent | BaseChatMessage) -> None:
         """Put a message of the manager's own into the conversation: the reader sees it, and all participants hear it."""
         self._settings.emit(message)
-        self._record([message], None)
+        self._record([message], [message] if isinstance(message, BaseChatMessage) else [], None)
 
     async def reset_participants(self) -> None:
         """Let all participants forget the conversation; the thread is kept."""
@@ -156,7 +156,8 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             for message in start.messages:
                 self._settings.emit(message)
         # A team inside another is asked again for a turn that did not end, with messages that it has heard already.
-        self._record(self._taken_in.begin(start.messages), None)
+        fresh = self._taken_in.begin(start.messages)
+        self._record(fresh, fresh, None)
         if self._run_start is None:
             self._run_start = len(self._message_thread)
         stop = await self._judge()
@@ -186,18 +187,19 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
 
     async def _take_turns(self, speakers: Sequence[str]) -> None:
         """Let speakers take their turns, at the same time, and record each as it ends."""
-        if len(speakers) == 1:
-            await self._take_turn(speakers[0])
+        # What each hears is fixed before any begins: they speak at the same time, however fast one of them ends.
+        turns = [self._take_turn(name, list(self._seats[name].heard)) for name in speakers]
+        if len(turns) == 1:
+            await turns[0]
             return
         # All end before an error is raised, so that what one said is kept although another failed.
-        turns = await asyncio.gather(*(self._take_turn(name) for name in speakers), return_exceptions=True)
-        for error in turns:
+        outcomes = await asyncio.gather(*turns, return_exceptions=True)
+        for error in outcomes:
             if error is not None:
                 raise error
 
-    async def _take_turn(self, name: str) -> None:
+    async def _take_turn(self, name: str, heard: Sequence[BaseChatMessage]) -> None:
         seat = self._seats[name]
-        heard = list(seat.heard)
         result: GroupChatTurnResult = await self.send_message(
             GroupChatTurn(heard, seat.turns),
             AgentId(seat.agent_type, self._settings.key),
@@ -207,13 +209,17 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             self.turn_ended(name, result.messages)
             del seat.heard[: len(heard)]
             seat.turns += 1
-            self._record(result.messages, name)
+            self._record(result.messages, result.spoken, name)
             self._active = [active for active in self._active if active != name]
 
-    def _record(self, messages: Sequence[BaseAgentEvent | BaseChatMessage], speaker: str | None) -> None:
-        """Add messages to the thread, and to what the others have heard."""
+    def _record(
+        self,
+        messages: Sequence[BaseAgentEvent | BaseChatMessage],
+        spoken: Sequence[BaseChatMessage],
+        speaker: str | None,
+    ) -> None:
+        """Add messages to the thread, and what is spoken of them to what the others have heard."""
         self._message_thread.extend(messages)
-        spoken = [message for message in messages if isinstance(message, BaseChatMessage)]
         for seat in self._seats.values():
             if seat.name != speaker:
                 seat.heard.extend(spoken)

@@ -65,13 +65,19 @@ class ChatAgentContainer(SequentialRoutedAgent):
         self._speaking = True
         try:
             if isinstance(self._participant, Team):
-                result = GroupChatTurnResult(await self._run_team(self._participant, message, ctx))
+                said = await self._run_team(self._participant, message, ctx)
             else:
-                result = GroupChatTurnResult(await self._ask_agent(self._participant, message, ctx))
+                said = await self._ask_agent(self._participant, message, ctx)
         finally:
             self._speaking = False
+        result = self._result(said)
         self._ended = (message.number, result)
         return result
+
+    def _result(self, said: Sequence[BaseAgentEvent | BaseChatMessage]) -> GroupChatTurnResult:
+        """Tell what the others hear: of a team each member's words, of an agent its answer."""
+        heard = said if isinstance(self._participant, Team) else said[-1:]
+        return GroupChatTurnResult(said, [message for message in heard if isinstance(message, BaseChatMessage)])
 
     async def _ask_agent(
         self, agent: ChatAgent, message: GroupChatTurn, ctx: MessageContext
@@ -180,4 +186,4 @@ class ChatAgentContainer(SequentialRoutedAgent):
         saved = ChatAgentContainerState.model_validate(state)
         said = None if saved.last_turn is None else [restore(self._message_factory, data) for data in saved.last_turn]
         await self._participant.load_state(saved.agent_state)
-        self._ended = None if said is None else (saved.turns, GroupChatTurnResult(said))
+        self._ended = None if said is None else (saved.turns, self._result(said))

@@ -44,9 +44,15 @@ class GroupChatTurn:
 
 @dataclass
 class GroupChatTurnResult:
-    """A participant's turn: everything that belongs into the conversation, its answer last."""
+    """A participant's turn.
+
+    Attributes:
+        messages: Everything that belongs into the thread, the answer last.
+        spoken: What of it the others hear. What an agent's tools said on the way is only seen.
+    """
 
     messages: Sequence[BaseAgentEvent | BaseChatMessage]
+    spoken: Sequence[BaseChatMessage]
 
 
 @dataclass

@@ -45,9 +45,9 @@ _log = logging.getLogger(TRACE_LOGGER_NAME)
 
 T = TypeVar("T")
 Thread = Sequence[BaseAgentEvent | BaseChatMessage]
-SelectorFunc = Callable[[Thread], str | None | Awaitable[str | None]]
+SelectorFunc = Callable[[Thread], str | None] | Callable[[Thread], Awaitable[str | None]]
 """Says who speaks next; None leaves it to the model."""
-CandidateFunc = Callable[[Thread], list[str] | Awaitable[list[str]]]
+CandidateFunc = Callable[[Thread], list[str]] | Callable[[Thread], Awaitable[list[str]]]
 """Says among whom the model chooses."""
 
 

@@ -3,13 +3,21 @@
 import logging
 import pickle
 import traceback
+from typing import Any
 
 import openai
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from autogen_core.models import UserMessage
+from autogen_core import TRACE_LOGGER_NAME, FunctionCall
+from autogen_core.models import AssistantMessage, ModelInfo, UserMessage
+from autogen_ext.models import errors
+from autogen_ext.models.openai import OpenAIChatCompletionClient
 
-from .canned import CannedServer, Reply, completion, message
+from .canned import CannedServer, Reply, call, completion, message, sse
 from .conftest import MakeClient
 
 SECRET = "sk-secret-of-the-tests"
@@ -48,7 +56,10 @@ async def test_a_refused_key_says_where_it_comes_from(server: CannedServer, make
     server.queue(Reply(body={"error": {"message": "bad key"}}, status=401))
     with pytest.raises(openai.AuthenticationError) as caught:
         await make_client().create([UserMessage(content="hi", source="user")])
-    assert "OPENAI_API_KEY" in caught.value.__notes__[0]
+    assert "OPENAI_API_KEY" in str(caught.value)
+    assert "api_key" in str(caught.value)
+    assert isinstance(caught.value, errors.AuthenticationError)
+    assert caught.value.setting == "OPENAI_API_KEY"
 
 
 async def test_an_error_in_a_good_reply_is_free_of_secrets_too(server: CannedServer, make_client: MakeClient) -> None:
@@ -88,3 +99,194 @@ async def test_no_record_representation_or_dump_holds_the_key(
     assert SECRET not in repr(client)
     assert SECRET not in repr(client.dump_component())
     assert SECRET.encode() in pickle.dumps(client)  # a pickle has to hold it, so it is not for strangers
+
+
+HI = [UserMessage(content="hi", source="user")]
+TOO_LONG = (
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 10010 tokens. Please "
+    "reduce the length of the messages."
+)
+
+
+async def failing(client: OpenAIChatCompletionClient, streamed: bool) -> openai.OpenAIError:
+    """Return the error that a call ends with."""
+    with pytest.raises(openai.OpenAIError) as caught:
+        if streamed:
+            async for _ in client.create_stream(HI):
+                pass
+        else:
+            await client.create(HI)
+    return caught.value
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [200, 400, 413, 500])
+async def test_a_conversation_that_is_too_long_is_an_error_with_the_numbers(
+    server: CannedServer, make_client: MakeClient, status: int, streamed: bool
+) -> None:
+    body = {"error": {"message": TOO_LONG, "type": "invalid_request_error", "code": "context_length_exceeded"}}
+    server.queue(Reply(body=body, status=status))
+    error = await failing(make_client(), streamed)
+    assert isinstance(error, errors.ContextLengthError)
+    assert isinstance(error, openai.APIError)
+    assert (error.limit, error.requested) == (8192, 10010)
+    assert (error.provider, error.model, error.status) == ("openai", "gpt-4o", status)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("status", "ours", "theirs"),
+    [
+        (429, errors.RateLimitedError, openai.RateLimitError),
+        (500, errors.ServerError, openai.InternalServerError),
+        (529, errors.ServerError, openai.InternalServerError),
+    ],
+)
+async def test_errors_that_pass_say_how_long_to_wait(
+    server: CannedServer,
+    make_client: MakeClient,
+    status: int,
+    ours: type[errors.RateLimitedError | errors.ServerError],
+    theirs: type[openai.APIError],
+    streamed: bool,
+) -> None:
+    server.queue(Reply(body={"error": {"message": "later"}}, status=status, headers={"retry-after": "2"}))
+    error = await failing(make_client(), streamed)
+    assert isinstance(error, ours)
+    assert isinstance(error, theirs)
+    assert (error.retry_after, error.status) == (2.0, status)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"message": "slow down", "code": 429}, errors.RateLimitedError),
+        ({"message": "slow down", "type": "rate_limit_exceeded"}, errors.RateLimitedError),
+        ({"message": "broken", "code": 502}, errors.ServerError),
+        ({"message": "odd", "code": {"not": "hashable"}}, errors.UnusableReplyError),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_error_in_a_good_reply_is_of_the_kind_that_its_fields_tell(
+    server: CannedServer,
+    make_client: MakeClient,
+    body: dict[str, Any],
+    kind: type[errors.ModelClientError],
+    streamed: bool,
+) -> None:
+    """Routers report so what went wrong behind them."""
+    server.queue(sse({"error": body}) if streamed else {"error": body})
+    error = await failing(make_client(), streamed)
+    assert isinstance(error, kind)
+    assert isinstance(error, errors.UnusableReplyError)
+    assert error.body == body
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422])
+async def test_every_refusal_is_an_error_of_both_trees(
+    server: CannedServer, make_client: MakeClient, status: int
+) -> None:
+    server.queue(Reply(body={"error": {"message": "no"}}, status=status))
+    error = await failing(make_client(), streamed=False)
+    assert isinstance(error, openai.APIStatusError)
+    assert isinstance(error, errors.ModelClientError)
+    assert error.status == error.status_code == status
+
+
+async def test_a_server_that_does_not_answer_in_time_is_an_error_of_both_trees(
+    server: CannedServer, make_client: MakeClient
+) -> None:
+    server.queue(Reply(lines=[], hang=True))
+    error = await failing(make_client(timeout=0.05), streamed=False)
+    assert isinstance(error, openai.APITimeoutError)
+    assert isinstance(error, errors.ModelClientError)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_no_secret_hangs_on_an_error(server: CannedServer, make_client: MakeClient, streamed: bool) -> None:
+    """Not in its text, fields, chain or the request that it carries, and not in the span."""
+    server.queue(Reply(body={"error": {"message": f"bad key {SECRET}"}}, status=401))
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace, "get_tracer_provider", lambda: provider)
+        error: Any = await failing(make_client(), streamed)
+    (span,) = exporter.get_finished_spans()
+    assert SECRET not in span.to_json()
+    assert span.attributes is not None
+    assert span.attributes["error.type"] == "AuthenticationError"
+    assert SECRET not in "".join(traceback.format_exception(error))
+    assert SECRET not in str(list(error.request.headers.raw))
+    for link in (error, error.__cause__, error.__context__):
+        if link is not None:
+            assert SECRET not in f"{link!r} {vars(link)}"
+
+
+async def test_a_key_in_the_address_does_not_show(server: CannedServer, make_client: MakeClient) -> None:
+    server.queue({})
+    address = server.base_url.replace("http://", "http://someone:secret-word@")
+    error = await failing(make_client(base_url=address), streamed=False)
+    assert "secret-word" not in f"{error} {error!r} {getattr(error, 'request', '')}"
+
+
+async def test_an_unknown_model_chats_and_calls_tools_with_one_warning(
+    server: CannedServer, make_client: MakeClient
+) -> None:
+    tool: Any = {"name": "add", "description": "Adds."}
+    with pytest.warns(UserWarning, match="'never-heard-of-it' is not known") as caught:
+        clients = [make_client(model="never-heard-of-it") for _ in range(2)]
+    assert len(caught) == 1
+    server.queue(completion(message("Hello")), completion(message(None, tool_calls=[call()])))
+    assert (await clients[0].create(HI)).content == "Hello"
+    assert isinstance((await clients[1].create(HI, tools=[tool])).content, list)
+    info = clients[0].model_info
+    assert info["function_calling"]
+    assert not (info["vision"] or info["json_output"] or info["structured_output"])
+
+
+async def test_what_the_user_says_about_a_model_wins(make_client: MakeClient) -> None:
+    said = ModelInfo(vision=True, function_calling=False, json_output=True, family="mine", structured_output=True)
+    assert make_client(model="never-heard-of-that", model_info=said).model_info == said
+    assert make_client(model="gpt-4o", model_info=said).model_info == said
+
+
+async def test_an_interrupted_conversation_is_healed_before_it_is_sent(
+    server: CannedServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    asking = AssistantMessage(content=[FunctionCall(id="c1", name="add", arguments="{}")], source="a")
+    history = [*HI, asking, *HI]
+    with caplog.at_level(logging.WARNING, logger=TRACE_LOGGER_NAME):
+        await make_client().create(history)
+    sent = server.requests[0].body["messages"]
+    assert [item["role"] for item in sent] == ["user", "assistant", "tool", "user"]
+    assert sent[2]["tool_call_id"] == "c1"
+    assert "interrupted" in sent[2]["content"]
+    assert history == [*HI, asking, *HI]
+    assert "no result" in caplog.text
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_is_a_span_and_is_measured(
+    server: CannedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    client = make_client(temperature=0.5)
+    if streamed:
+        async for _ in client.create_stream(HI, include_usage=True):
+            pass
+    else:
+        await client.create(HI)
+    (span,) = exporter.get_finished_spans()
+    attributes: Any = span.attributes
+    assert span.name == "chat gpt-4o"
+    assert attributes["gen_ai.provider.name"] == "openai"
+    assert attributes["gen_ai.request.temperature"] == 0.5
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (7, 3)
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert attributes["gen_ai.response.model"] == "canned"
+    assert attributes["server.address"] == "127.0.0.1"
+    assert "gen_ai.input.messages" not in attributes

@@ -1,18 +1,18 @@
 """The client for OpenAI's chat completions: `create` and `create_stream` through one request builder and one reader.
 
-Stands on `_request`, `_decode` and the SDK, which is loaded when the first client is made. Requests go through the SDK's
-public `chat.completions.create`, since users and instrumentation patch it.
+Stands on `_request`, `_sending`, `_decode` and the SDK, which is loaded when the first client is made.
 """
 
-import json
 import logging
 import warnings
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from autogen_core import EVENT_LOGGER_NAME, CancellationToken, Image
 from autogen_core.logging import LLMCallEvent, LLMStreamEndEvent, LLMStreamStartEvent
@@ -27,19 +27,21 @@ from autogen_core.models import (
     validate_model_info,
 )
 from autogen_core.tools import Tool, ToolSchema
-from autogen_ext.models._shared._cancellation import cancellable, cancellable_items
 from autogen_ext.models._shared._replies import add_usage
+from autogen_ext.models._shared._telemetry import ModelCallSpan, model_call_span
 from autogen_ext.models._shared._tokens import count_messages, count_tools, image_tokens, token_counter
 from autogen_ext.models._shared._tools import tool_specs
 
 from ._decode import Reply, ReplyForm
 from ._encode import MessageEncoder
+from ._fields import plain
 from ._models import context_of, endpoint_of, info_of, resolve
 from ._request import Request, RequestBuilder, refuse_arguments
+from ._sending import chunks_of, open_stream, send, whole_reply
+from ._sse import EventReader
 
 if TYPE_CHECKING:
-    from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream
-    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+    from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 _events = logging.getLogger(EVENT_LOGGER_NAME)
 
@@ -72,6 +74,11 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
         if not create_args.get("model"):
             raise ValueError(f"model is required for {type(self).__name__}: pass its name, such as model='gpt-4o'.")
         self._client = client
+        # Without what may stand before the host or behind the path: there may be keys in it.
+        address = urlsplit(str(client.base_url))
+        self._server = address.hostname or ""
+        host = address.netloc.rpartition("@")[2]
+        self._url = f"{address.scheme}://{host}{address.path.rstrip('/')}/chat/completions"
         self._create_args = refuse_arguments(create_args)
         self._model: str = create_args["model"]
         self._resolved_model = resolve(self._model)
@@ -80,7 +87,12 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
         self._include_name_in_message = include_name_in_message
         self._builder = RequestBuilder(
             self._model_info,
-            MessageEncoder.for_model(self._model_info, name_prefixes=add_name_prefixes, names=include_name_in_message),
+            MessageEncoder.for_model(
+                self._model_info,
+                name_prefixes=add_name_prefixes,
+                names=include_name_in_message,
+                server=self._server,
+            ),
             self._create_args,
         )
         self._reported: set[str] = set()
@@ -125,21 +137,24 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
         """
         request = self._builder.build(messages, tools, tool_choice, json_output, extra_create_args)
         reply = Reply(self._form(request))
-        with self._explaining():
-            completion = cast("ChatCompletion", await self._send(request, cancellation_token))
+        with self._watching(request, messages) as call, self._explaining():
+            with call.current():
+                completion = await send(self._client, request, cancellation_token)
             reply.feed_completion(completion)
-        self._add_usage(reply.usage)
-        if _events.isEnabledFor(logging.INFO):
-            _events.info(
-                LLMCallEvent(
-                    messages=cast("list[dict[str, Any]]", request.messages),
-                    response=completion.model_dump(warnings="none"),
-                    prompt_tokens=reply.usage.prompt_tokens,
-                    completion_tokens=reply.usage.completion_tokens,
-                    tools=request.tools,
+            self._add_usage(reply.usage)
+            if _events.isEnabledFor(logging.INFO):
+                _events.info(
+                    LLMCallEvent(
+                        messages=cast("list[dict[str, Any]]", request.messages),
+                        response=plain(completion),
+                        prompt_tokens=reply.usage.prompt_tokens,
+                        completion_tokens=reply.usage.completion_tokens,
+                        tools=request.tools,
+                    )
                 )
-            )
-        return reply.result()
+            result = reply.result()
+            call.answered(result, model=reply.model, id=reply.id)
+        return result
 
     async def create_stream(
         self,
@@ -171,11 +186,14 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
         request = self._builder.build(messages, tools, tool_choice, json_output, extra_create_args)
         request = self._builder.build_stream(request, extra_create_args, include_usage)
         reply = Reply(self._form(request))
-        async with aclosing(self._pieces(request, reply, cancellation_token)) as pieces:
-            async for piece in pieces:
-                yield piece
-        self._add_usage(reply.usage)
-        result = reply.result()
+        with self._watching(request, messages, streamed=True) as call:
+            async with aclosing(self._pieces(request, reply, call, cancellation_token)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            self._add_usage(reply.usage)
+            with self._explaining():
+                result = reply.result()
+            call.answered(result, model=reply.model, id=reply.id)
         if _events.isEnabledFor(logging.INFO):
             _events.info(
                 LLMStreamEndEvent(
@@ -226,47 +244,73 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
         return self._model_info
 
     async def _pieces(
-        self, request: Request, reply: Reply, token: CancellationToken | None
+        self, request: Request, reply: Reply, call: ModelCallSpan, token: CancellationToken | None
     ) -> AsyncGenerator[str, None]:
         """Send a streamed request, feed what comes to `reply`, and yield what the caller shall see of it."""
         with self._explaining():
-            stream = cast("AsyncStream[ChatCompletionChunk]", await self._send(request, token))
+            with call.current():
+                stream = await open_stream(self._client, request, token)
             try:
                 if _events.isEnabledFor(logging.INFO):
                     _events.info(LLMStreamStartEvent(messages=cast("list[dict[str, Any]]", request.messages)))
-                whole = await _whole_reply(stream)
+                whole = await whole_reply(stream)
                 if whole is not None:
                     for text in reply.feed_unstreamed(whole):
                         yield text
                     return
-                async with aclosing(cancellable_items(stream, token)) as chunks:
+                reader = EventReader()
+                async with aclosing(chunks_of(stream, token, reader)) as chunks:
                     async for chunk in chunks:
+                        call.first_chunk()
                         for text in reply.feed_chunk(chunk):
                             yield text
+                reply.end_stream(reader)
             finally:
                 await stream.close()
         for text in reply.end_thinking():
             yield text
 
-    async def _send(self, request: Request, token: CancellationToken | None) -> object:
-        """Hand a request to the SDK: the one place where this client speaks to a server."""
-        create = cast("Callable[..., Coroutine[Any, Any, object]]", self._client.chat.completions.create)
-        return await cancellable(create(**request.params), token)
+    def _watching(self, request: Request, messages: Sequence[LLMMessage], *, streamed: bool = False) -> ModelCallSpan:
+        return model_call_span(
+            self._telemetry_name,
+            self._model,
+            messages=messages,
+            arguments=request.arguments,
+            url=self._url,
+            streamed=streamed,
+        )
 
     @contextmanager
     def _explaining(self) -> Generator[None]:
-        """Let the SDK's errors pass, without secrets and with advice."""
-        from openai import OpenAIError
-
-        from ._errors import explain
-
+        """Let errors leave as those of `_errors`: typed, without secrets and with advice."""
         try:
             yield
-        except OpenAIError as error:
-            secrets = (self._client.api_key, getattr(self._client, "_azure_ad_token", None))
-            texts = tuple(secret for secret in secrets if isinstance(secret, str))
-            explain(error, secrets=texts, key_variable=self._key_variable)
+        except (ValidationError, CancelledError, GeneratorExit):
             raise
+        except Exception as error:
+            explained = self._explain(error)
+            if explained is error:
+                raise
+            raise explained from error.__cause__
+
+    def _explain(self, error: Exception) -> Exception:
+        """Return the error to raise in place of one of the SDK or its HTTP library."""
+        from openai import OpenAIError
+
+        from ._errors import Explainer, broken_connection, is_of_transport
+
+        if is_of_transport(error):  # a stream that broke off
+            error = broken_connection(error, self._url)
+        if not isinstance(error, OpenAIError):
+            return error
+        secrets = (self._client.api_key, getattr(self._client, "_azure_ad_token", None))
+        texts = tuple(secret for secret in secrets if isinstance(secret, str))
+        return Explainer(self._model, self._key_variable, texts).explain(error)
+
+    @property
+    def _telemetry_name(self) -> str:
+        """Who is called, in the words of OpenTelemetry's conventions."""
+        return "openai"
 
     @property
     def _key_variable(self) -> str:
@@ -277,9 +321,11 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
         return ReplyForm(
             model=self._model,
             family=self._model_info["family"],
-            url=f"{self._client.base_url}chat/completions",
+            url=self._url,
+            server=self._server,
             output=request.output,
             wants_json=request.wants_json,
+            wants_usage=request.wants_usage,
             reported=self._reported,
         )
 
@@ -307,13 +353,3 @@ def _model_info(
 
 def _image_size(image: Image) -> dict[str, Any]:
     return {"type": "image", "tokens": image_tokens(image)}
-
-
-async def _whole_reply(stream: "AsyncStream[ChatCompletionChunk]") -> Any:
-    """Return the body of a reply that is no stream, as servers send that cannot stream or report an error so."""
-    response = getattr(stream, "response", None)
-    kind: str = response.headers.get("content-type", "") if response is not None else ""
-    if response is None or not kind.startswith(("application/json", "text/html")):
-        return None
-    body: bytes = await response.aread()
-    return json.loads(body) if kind.startswith("application/json") else body.decode(errors="replace")

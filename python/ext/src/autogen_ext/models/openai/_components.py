@@ -131,6 +131,10 @@ class AzureOpenAIChatCompletionClient(
     def _key_variable(self) -> str:
         return "AZURE_OPENAI_API_KEY"
 
+    @property
+    def _telemetry_name(self) -> str:
+        return "azure.ai.openai"
+
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the connections; the key is part of it."""
         return {name: value for name, value in vars(self).items() if name != "_client"}
@@ -169,6 +173,7 @@ def _make_openai_client(arguments: Mapping[str, Any]) -> "AsyncOpenAI":
     import openai
 
     taken = {name: value for name, value in arguments.items() if name in _openai_arguments()}
+    taken["http_client"] = taken.get("http_client") or _http_client()
     try:
         return openai.AsyncOpenAI(**taken)
     except openai.OpenAIError as error:
@@ -182,6 +187,7 @@ def _make_azure_client(arguments: Mapping[str, Any]) -> "AsyncAzureOpenAI":
     import openai
 
     taken = {name: value for name, value in arguments.items() if name in _azure_arguments()}
+    taken["http_client"] = taken.get("http_client") or _http_client()
     try:
         return openai.AsyncAzureOpenAI(**taken)
     except openai.OpenAIError as error:
@@ -189,6 +195,12 @@ def _make_azure_client(arguments: Mapping[str, Any]) -> "AsyncAzureOpenAI":
 
         hint = " Or pass azure_ad_token_provider=... ."
         raise MissingApiKeyError("AzureOpenAIChatCompletionClient", "AZURE_OPENAI_API_KEY", hint) from error
+
+
+def _http_client() -> Any:
+    from ._http import PreparedHttpClient
+
+    return PreparedHttpClient()
 
 
 @cache

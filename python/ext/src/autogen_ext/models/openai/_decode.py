@@ -18,6 +18,7 @@ from autogen_ext.models._shared._replies import is_known_stop_reason, normalize_
 from autogen_ext.models._shared._text import extract_json, split_thought
 from autogen_ext.models._shared._tool_calls import ToolCallAssembler
 
+from ._encode import PROTOCOL
 from ._fields import (
     READ_OF_CALL,
     READ_OF_FUNCTION,
@@ -30,11 +31,9 @@ from ._fields import (
     texts_of,
     unread,
 )
+from ._sse import EventReader
 
 _logger = logging.getLogger(TRACE_LOGGER_NAME)
-
-PROTOCOL = "openai"
-"""Under this name provider data is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class ReplyForm:
     """Its host; what it wants back is sent to no other."""
     output: type[BaseModel] | None = None
     wants_json: bool = False
+    wants_usage: bool = False
+    """The number of tokens was asked for in a stream."""
     reported: set[str] = field(default_factory=set[str])
     """Oddities of this server that were reported already; shared between the replies to one client."""
 
@@ -68,6 +69,7 @@ class Reply:
         self._logprobs: list[ChatCompletionTokenLogprob] = []
         self._thinking = False
         self._oddities: list[str] = []
+        self._usage_reported = False
         self._reasoning_name = ""
         self._extra: dict[str, Any] = {}
         """What the server wants back with the message."""
@@ -124,6 +126,8 @@ class Reply:
         """
         if self.model is None:
             self._read_source(chunk)
+        if get(chunk, "error"):
+            self._refuse(chunk)
         self._read_usage(chunk)
         for choice in items_of(get(chunk, "choices"))[:1]:
             self._read_ending(choice)
@@ -141,6 +145,21 @@ class Reply:
             self._refusal.extend(texts_of(get(delta, "refusal")))
             self._keep(delta)
             self._read_fragments(calls, get(delta, "function_call"))
+
+    def end_stream(self, reader: EventReader) -> None:
+        """Note how a stream ended.
+
+        Raises:
+            UnusableReplyError: It ended with an error.
+        """
+        if reader.failed is not None:
+            self._refuse({"error": reader.failed})
+        if reader.unreadable:
+            self._oddities.append("a line of the stream was no JSON")
+        if self._form.wants_usage and not self._usage_reported:
+            self._oddities.append("no usage was reported")
+        if self._stop_reason is None and (self._text or self._calls):
+            self._oddities.append("the stream ended without a finish reason")
 
     def end_thinking(self) -> Iterator[str]:
         """Yield the closing tag if a thought was shown and not ended; to be called at the end of a stream, too."""
@@ -212,17 +231,18 @@ class Reply:
         return answer
 
     def _raise_unfinished(self, reason: str) -> NoReturn:
-        import openai
         from openai.types.chat import ChatCompletion
 
+        from ._errors import UnfinishedAnswerError, WithheldAnswerError
+
         if reason == "content_filter":
-            raise openai.ContentFilterFinishReasonError
+            raise WithheldAnswerError
         usage: Any = {
             "prompt_tokens": self.usage.prompt_tokens,
             "completion_tokens": self.usage.completion_tokens,
             "total_tokens": self.usage.prompt_tokens + self.usage.completion_tokens,
         }
-        raise openai.LengthFinishReasonError(
+        raise UnfinishedAnswerError(
             completion=ChatCompletion.model_validate(
                 {
                     "id": "",
@@ -272,6 +292,7 @@ class Reply:
         usage = get(reply, "usage")
         if usage is None:
             return False
+        self._usage_reported = True
         read = usage_of(get(usage, "prompt_tokens"), get(usage, "completion_tokens"))
         if read.prompt_tokens or read.completion_tokens:
             self.usage = read

@@ -17,8 +17,10 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_ext.models._shared._names import assert_valid_name
+from autogen_ext.models._shared._provider_data import message_fields, unpack
 from autogen_ext.models._shared._tools import ToolSpec
 
+from ._fields import texts_of
 from ._message_transform import Dialect, dialect_of
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
         ChatCompletionToolParam,
         ChatCompletionUserMessageParam,
     )
+
+PROTOCOL = "openai"
+"""Under this name provider data is kept."""
 
 EncodeImage = Callable[[Image], dict[str, Any]]
 """Returns the content part of an image."""
@@ -46,9 +51,11 @@ class MessageEncoder:
     """The model takes system messages anywhere; otherwise they are joined, and must follow each other."""
     name_prefixes: bool
     names: bool
+    server: str = ""
+    """The host that is spoken to; what another one wants back is left out."""
 
     @classmethod
-    def for_model(cls, info: ModelInfo, *, name_prefixes: bool, names: bool) -> "MessageEncoder":
+    def for_model(cls, info: ModelInfo, *, name_prefixes: bool, names: bool, server: str = "") -> "MessageEncoder":
         """Make the encoder that suits a model."""
         return cls(
             dialect=dialect_of(info["family"]),
@@ -56,6 +63,7 @@ class MessageEncoder:
             several_systems=bool(info.get("multiple_system_messages")),
             name_prefixes=name_prefixes,
             names=names,
+            server=server,
         )
 
     def encode(
@@ -67,11 +75,15 @@ class MessageEncoder:
             ValueError: The model cannot take it: an image without vision, a name that is refused, or system messages
                 apart from each other where only one is allowed.
         """
-        if not self.several_systems:
-            messages = _join_system_messages(messages)
-        return [encoded for message in messages for encoded in self._encode_message(message, image)]
+        return [encoded for message in self.arrange(messages) for encoded in self.encode_message(message, image)]
 
-    def _encode_message(self, message: LLMMessage, image: EncodeImage) -> "Iterator[ChatCompletionMessageParam]":
+    def arrange(self, messages: Sequence[LLMMessage]) -> Sequence[LLMMessage]:
+        """Return the conversation with as many system messages as the model takes; errors as in `encode`."""
+        return messages if self.several_systems else _join_system_messages(messages)
+
+    def encode_message(
+        self, message: LLMMessage, image: EncodeImage = Image.to_openai_format
+    ) -> "Iterator[ChatCompletionMessageParam]":
         """Yield none, one, or for tool results several messages."""
         if isinstance(message, UserMessage):
             user = self._encode_user(message, image)
@@ -121,21 +133,38 @@ class MessageEncoder:
         return image(part)
 
     def _encode_assistant(self, message: AssistantMessage) -> "ChatCompletionAssistantMessageParam | None":
+        kept = message_fields(message, PROTOCOL, self.server)
         encoded: ChatCompletionAssistantMessageParam
         if isinstance(message.content, str):
+            if "content" in kept and "".join(texts_of(kept["content"])) != message.content:
+                del kept["content"]  # somebody has rewritten the text since
             text = self._fit_text(message.content)
             if text is None:
                 return None
             encoded = {"role": "assistant", "content": text}
-            return encoded
-        thought = message.thought
-        if thought == "" and self.dialect.blank_text != "keep":
-            thought = " "
-        encoded = {
-            "role": "assistant",
-            "content": thought,
-            "tool_calls": [_encode_call(call) for call in message.content],
+        else:
+            thought = message.thought
+            if thought == "" and self.dialect.blank_text != "keep":
+                thought = " "
+            encoded = {
+                "role": "assistant",
+                "content": thought,
+                "tool_calls": [self._encode_call(call) for call in message.content],
+            }
+        if kept:
+            encoded.update(cast("Any", kept))
+        return encoded
+
+    def _encode_call(self, call: FunctionCall) -> "ChatCompletionMessageFunctionToolCallParam":
+        encoded: ChatCompletionMessageFunctionToolCallParam = {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
         }
+        if call.provider_data is not None:
+            kept = unpack(call.provider_data, PROTOCOL, self.server, "call")
+            encoded["function"].update(kept.pop("function", {}))
+            encoded.update(cast("Any", kept))
         return encoded
 
     def _fit_text(self, text: str) -> str | None:
@@ -158,10 +187,6 @@ def encode_tool(tool: ToolSpec) -> "ChatCompletionToolParam":
             "strict": tool.strict,
         },
     }
-
-
-def _encode_call(call: FunctionCall) -> "ChatCompletionMessageFunctionToolCallParam":
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _join_system_messages(messages: Sequence[LLMMessage]) -> Sequence[LLMMessage]:

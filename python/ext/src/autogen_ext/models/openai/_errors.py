@@ -15,8 +15,7 @@
 Secrets are taken out of texts, fields and the request that hangs on an error.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +23,8 @@ import openai
 
 from autogen_ext.models import errors
 from autogen_ext.models._shared._limits import context_length, retry_after_of
+
+from ._library import http
 
 HIDDEN = "**********"
 """Stands for a secret."""
@@ -140,8 +141,6 @@ _REFUSALS: tuple[tuple[type[openai.APIStatusError], type[RequestRefusedError]], 
     (openai.UnprocessableEntityError, UnprocessableEntityError),
 )
 
-_FAILED_REPLIES = {429: RateLimitedReplyError, "rate_limit_exceeded": RateLimitedReplyError}
-
 
 @dataclass(frozen=True, slots=True)
 class Explainer:
@@ -179,11 +178,9 @@ class Explainer:
         fields: dict[str, Any] = {"response": error.response, "body": error.body}
         wait = retry_after_of(error.response.headers, error.body)
         if isinstance(error, openai.AuthenticationError):
-            refused = AuthenticationError(error.message, **fields)
+            hint = f"The key was refused: set the environment variable {self.key_variable} or pass api_key=... ."
+            refused = AuthenticationError(f"{error.message} {hint}", **fields)
             refused.setting = self.key_variable
-            refused.add_note(
-                f"The key was refused: set the environment variable {self.key_variable} or pass api_key=... ."
-            )
             return refused
         # Some servers call a conversation that is too long their own failure.
         too_long = context_length(error.message, error.body)
@@ -195,7 +192,7 @@ class Explainer:
             limited = RateLimitedError(error.message, **fields)
             limited.retry_after = wait
             return limited
-        if error.status_code >= 500:  # noqa: PLR2004 - HTTP's range of failures
+        if error.status_code >= 500:
             failed = ServerError(error.message, **fields)
             failed.retry_after = wait
             return failed
@@ -217,22 +214,26 @@ class Explainer:
 
 def unusable_reply(text: str, *, url: str, body: object, model: str) -> UnusableReplyError:
     """Make the error for a reply with status 200 that holds an error: of the kind that its fields tell."""
-    fields = cast("Mapping[str, Any]", body) if isinstance(body, Mapping) else {}
+    fields = _fields(body)
     code = fields.get("code")
-    too_long = context_length(text, body)
+    status = code if isinstance(code, int) else 200
+    too_long = context_length(text, fields)
     if too_long is not None:
-        error: UnusableReplyError = ContextLengthReplyError(text, url=url, body=body)
-        cast("ContextLengthReplyError", error).limit, cast("ContextLengthReplyError", error).requested = too_long
-    elif code in _FAILED_REPLIES or fields.get("type") in _FAILED_REPLIES:
-        error = RateLimitedReplyError(text, url=url, body=body)
-        cast("RateLimitedReplyError", error).retry_after = retry_after_of({}, body)
-    elif isinstance(code, int) and code >= 500:  # noqa: PLR2004 - HTTP's range of failures
+        error = long = ContextLengthReplyError(text, url=url, body=body)
+        long.limit, long.requested = too_long
+    elif status == 429 or "rate_limit_exceeded" in (code, fields.get("type")):
+        error = limited = RateLimitedReplyError(text, url=url, body=body)
+        limited.retry_after = retry_after_of({}, fields)
+    elif status >= 500:
         error = ServerReplyError(text, url=url, body=body)
     else:
         error = UnusableReplyError(text, url=url, body=body)
-    error.model = model
-    error.status = code if isinstance(code, int) else 200
+    error.model, error.status = model, status
     return error
+
+
+def _fields(body: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
 
 def broken_connection(cause: Exception, url: str) -> ConnectionFailedError:
@@ -243,7 +244,7 @@ def broken_connection(cause: Exception, url: str) -> ConnectionFailedError:
 
 def is_of_transport(error: Exception) -> bool:
     """Tell whether an error comes from the SDK's HTTP library."""
-    return isinstance(error, _http_library().HTTPError)
+    return isinstance(error, http.HTTPError)
 
 
 def hide(value: Any, secrets: Sequence[str]) -> Any:
@@ -262,11 +263,4 @@ def hide(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def _http_request(url: str) -> object:
-    return _http_library().Request("POST", url)
-
-
-def _http_library() -> Any:
-    """Return the SDK's HTTP library: httpx or httpx2, depending on the SDK's version."""
-    bases = openai.DefaultAsyncHttpxClient.__mro__
-    name = next(cls.__module__.partition(".")[0] for cls in bases if cls.__module__.startswith("httpx"))
-    return sys.modules[name]
+    return http.Request("POST", url)

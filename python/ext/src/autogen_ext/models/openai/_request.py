@@ -3,24 +3,31 @@
 Stands on `_encode`; must not know how requests are sent or answers are read.
 """
 
+import json
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from pydantic import BaseModel
 
+from autogen_core import TRACE_LOGGER_NAME
 from autogen_core.models import LLMMessage, ModelInfo
 from autogen_core.tools import Tool, ToolSchema
+from autogen_ext.models._shared._heal import heal_history
 from autogen_ext.models._shared._names import normalize_name
 from autogen_ext.models._shared._schemas import strict_json_schema
 from autogen_ext.models._shared._tools import ToolChoice, check_tool_choice, tool_specs
 
 from ._encode import MessageEncoder, encode_tool
+from ._memo import MessageMemo, Prepared, json_of, objects_of
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+
+_logger = logging.getLogger(TRACE_LOGGER_NAME)
 
 JsonOutput = bool | type[BaseModel] | None
 """Any JSON, JSON of a pydantic class, explicitly text, or whatever the arguments of the client say."""
@@ -30,6 +37,12 @@ REFUSED_ARGUMENTS = frozenset({"stream", "messages", "function_call", "functions
 
 _REFUSED_PER_CALL = frozenset({"stream", "messages"})
 
+NAMED = frozenset({"model", "stream", "extra_headers", "extra_query", "timeout", "extra_body"})
+"""Arguments that the SDK itself needs to see; the model only where it becomes part of the address."""
+
+_LEFT_OUT = ("NotGiven", "Omit")
+"""Classes of the SDK whose instances say that an argument is not given."""
+
 _TRANSPORT_ARGUMENTS = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
 """Arguments of the SDK for one request that are not the API's."""
 
@@ -38,7 +51,8 @@ _TRANSPORT_ARGUMENTS = frozenset({"extra_headers", "extra_query", "extra_body", 
 class Request:
     """One request, ready to be sent."""
 
-    messages: "list[ChatCompletionMessageParam]"
+    prepared: Sequence[Prepared]
+    """The messages."""
     tools: "list[ChatCompletionToolParam]"
     arguments: dict[str, Any]
     """Everything else."""
@@ -48,12 +62,53 @@ class Request:
     """The answer is to be JSON of some kind."""
 
     @property
+    def messages(self) -> "list[ChatCompletionMessageParam]":
+        """The messages as objects of the caller's own."""
+        return json.loads(self.messages_json)
+
+    @property
+    def messages_json(self) -> bytes:
+        """The messages as a JSON array."""
+        return json_of(self.prepared)
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream is asked for the number of tokens."""
+        options: Mapping[str, Any] = self.arguments.get("stream_options") or {}
+        return bool(options.get("include_usage"))
+
+    @property
     def params(self) -> dict[str, Any]:
-        """What `chat.completions.create` of the SDK is called with."""
+        """What `chat.completions.create` of the SDK is called with where others look on: every argument by its name."""
         return {"messages": self.messages, **self.arguments, **({"tools": self.tools} if self.tools else {})}
 
+    def prepared_params(self, *, with_messages: bool, named: frozenset[str] = NAMED) -> dict[str, Any]:
+        """What it is called with where nobody does: the SDK hands `extra_body` on without going through it.
 
-@dataclass(frozen=True, slots=True)
+        Args:
+            with_messages: Put the messages into the body; without, they are left to be put in later.
+            named: The arguments that the SDK itself needs to see.
+        """
+        from openai import NOT_GIVEN
+
+        apart = {name: value for name, value in self.arguments.items() if name in named}
+        body = {
+            name: value
+            for name, value in self.arguments.items()
+            if name not in named and type(value).__name__ not in _LEFT_OUT
+        }
+        if not apart["stream"]:
+            body["stream"] = apart.pop("stream")
+        if self.tools:
+            body["tools"] = self.tools
+        if with_messages:
+            body["messages"] = objects_of(self.prepared)
+        added: Mapping[str, Any] = self.arguments.get("extra_body") or {}
+        extra = {**body, **added}
+        return {"messages": NOT_GIVEN, "model": NOT_GIVEN, **apart, "extra_body": extra}
+
+
+@dataclass(frozen=True)
 class RequestBuilder:
     """Builds requests from what one client was configured with."""
 
@@ -61,6 +116,11 @@ class RequestBuilder:
     encoder: MessageEncoder
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Arguments of every request."""
+
+    @cached_property
+    def memo(self) -> MessageMemo:
+        """The messages that were encoded before."""
+        return MessageMemo(self.encoder.encode_message)
 
     def build(
         self,
@@ -93,7 +153,7 @@ class RequestBuilder:
         arguments.pop("stream_options", None)  # only for streams, and refused elsewhere
         arguments["stream"] = False
         return Request(
-            messages=self.encoder.encode(messages),
+            prepared=self._prepare(messages),
             tools=[encode_tool(spec) for spec in specs],
             arguments=arguments,
             output=output,
@@ -117,7 +177,16 @@ class RequestBuilder:
         arguments = {**request.arguments, "stream": True}
         if options is not None:
             arguments["stream_options"] = options
-        return Request(request.messages, request.tools, arguments, request.output, request.wants_json)
+        return Request(request.prepared, request.tools, arguments, request.output, request.wants_json)
+
+    def _prepare(self, messages: Sequence[LLMMessage]) -> list[Prepared]:
+        healed = heal_history(messages)
+        if healed.count:
+            _logger.warning(
+                "%d tool calls of the conversation have no result, and got one that says so and is marked as an error.",
+                healed.count,
+            )
+        return self.memo.prepare(self.encoder.arrange(healed.messages))
 
     def _apply_json_output(self, arguments: dict[str, Any], json_output: JsonOutput) -> type[BaseModel] | None:
         """Set `response_format`; return the class of a structured answer."""
