@@ -3,10 +3,7 @@
 Import what you use from the sub-packages, `autogen_agentchat.agents`, `.teams`, `.conditions`, `.messages` and so on.
 """
 
+from autogen_agentchat._names import EVENT_LOGGER_NAME as EVENT_LOGGER_NAME
+from autogen_agentchat._names import TRACE_LOGGER_NAME as TRACE_LOGGER_NAME
+
 __version__ = "0.8.0.dev0"
-
-TRACE_LOGGER_NAME = "autogen_agentchat"
-"""The logger for developers: what agents and teams do, in words. Its texts are not part of any contract."""
-
-EVENT_LOGGER_NAME = "autogen_agentchat.events"
-"""The logger whose records carry messages and events as objects in `record.msg`."""

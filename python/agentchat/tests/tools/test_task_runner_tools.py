@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.agents import AssistantAgent, BaseChatAgent
 from autogen_agentchat.base import Response, TaskResult
 from autogen_agentchat.messages import (
     BaseAgentEvent,
@@ -15,11 +15,14 @@ from autogen_agentchat.messages import (
     MultiModalMessage,
     TextMessage,
     ThoughtEvent,
+    ToolCallExecutionEvent,
 )
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_agentchat.tools import AgentTool, TeamTool
-from autogen_core import CancellationToken, Component, ComponentModel
+from autogen_core import CancellationToken, Component, ComponentModel, FunctionCall
+from autogen_core.models import CreateResult, ModelInfo, RequestUsage
 from autogen_core.tools import BaseTool, StaticStreamWorkbench
+from autogen_ext.models.replay import ReplayChatCompletionClient
 
 
 class EchoConfig(BaseModel):
@@ -256,3 +259,45 @@ async def test_a_teams_tool_is_saved_with_its_team_and_works_when_loaded() -> No
     loaded = TeamTool.load_component(ComponentModel.model_validate_json(saved.model_dump_json()))
     assert (loaded.name, loaded.description) == ("crew", "Two echoes.")
     assert await ask(loaded, "hello") == "first: hello!\n\nsecond: hello!!"
+
+
+class Reporting(ReplayChatCompletionClient):
+    """Notes what it reported of each call."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.reported: list[RequestUsage] = []
+
+    async def create(self, *args: Any, **options: Any) -> CreateResult:
+        result = await super().create(*args, **options)
+        self.reported.append(result.usage)
+        return result
+
+    async def create_stream(self, *args: Any, **options: Any) -> AsyncGenerator[str | CreateResult, None]:
+        async for item in super().create_stream(*args, **options):
+            if isinstance(item, CreateResult):
+                self.reported.append(item.usage)
+            yield item
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_five_calls_in_one_answer_give_the_parent_their_results_events_and_usage(stream: bool) -> None:
+    info = ModelInfo(vision=False, function_calling=True, json_output=True, family="unknown", structured_output=True)
+    calls = [FunctionCall(id=str(n), name="worker", arguments=f'{{"task": "task {n}"}}') for n in range(5)]
+    usage = RequestUsage(prompt_tokens=3, completion_tokens=2)
+    asking = CreateResult(finish_reason="function_calls", content=calls, usage=usage, cached=False)
+    boss_model = Reporting([asking, "All done."], info)
+    worker_model = Reporting([f"did task {n}" for n in range(5)], info)
+    worker = AssistantAgent("worker", worker_model, system_message=None, model_client_stream=stream)
+    boss = AssistantAgent("boss", boss_model, tools=[AgentTool(worker)], reflect_on_tool_use=True)
+    result = await RoundRobinGroupChat([boss], max_turns=1).run(task="go")
+
+    [execution] = [message for message in result.messages if isinstance(message, ToolCallExecutionEvent)]
+    assert [(each.call_id, each.content) for each in execution.content] == [
+        (str(n), f"worker: did task {n}") for n in range(5)
+    ]
+    said = [message.to_text() for message in result.messages if message.source == "worker"]
+    assert said == [f"did task {n}" for n in range(5)]
+    spent = [message.models_usage for message in result.messages if message.models_usage is not None]
+    assert len(spent) == 7
+    assert sorted(map(str, spent)) == sorted(map(str, boss_model.reported + worker_model.reported))

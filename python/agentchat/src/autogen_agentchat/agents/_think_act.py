@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from autogen_agentchat._names import EVENT_LOGGER_NAME
 from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.agents._recollection import Recollection
 from autogen_agentchat.agents._responses import (
@@ -54,7 +55,7 @@ from autogen_core.tools import BaseTool, ToolSchema, Workbench
 
 Event = BaseAgentEvent | BaseChatMessage
 
-_log = logging.getLogger("autogen_agentchat.events")
+_log = logging.getLogger(EVENT_LOGGER_NAME)
 
 
 class Thinker(Protocol):

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from autogen_agentchat._names import EVENT_LOGGER_NAME
 from autogen_agentchat.agents._code_blocks import CodeBlockFinder
 from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.base import Response
@@ -53,7 +54,7 @@ DECIDE = """The code failed. Its output was:
 Say whether it is worth another try. Put into "reason" what went wrong, and what you would change in the code, or why no \
 change can help. Put into "retry" true if you want to write the code anew, or else false."""
 
-_log = logging.getLogger("autogen_agentchat.events")
+_log = logging.getLogger(EVENT_LOGGER_NAME)
 
 
 class RetryDecision(BaseModel):

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from autogen_agentchat import TRACE_LOGGER_NAME
+from autogen_agentchat._names import TRACE_LOGGER_NAME
 from autogen_agentchat.agents._gate import PauseGate
 from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, SelectSpeakerEvent, StopMessage
