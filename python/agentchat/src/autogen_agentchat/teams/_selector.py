@@ -5,7 +5,7 @@ How the model is asked and how its reply is read is in `_selector_prompt`.
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from autogen_agentchat import TRACE_LOGGER_NAME
+from autogen_agentchat._names import TRACE_LOGGER_NAME
 from autogen_agentchat.base import ChatAgent, Team, TerminationCondition
 from autogen_agentchat.messages import (
     BaseAgentEvent,
@@ -30,13 +30,15 @@ from autogen_agentchat.teams._round_robin import load_participants
 from autogen_agentchat.teams._selector_prompt import (
     SELECTOR_PROMPT,
     check_prompt,
+    choice_type,
+    chosen_in,
     fill_prompt,
     first_message,
     named_in,
     objection,
     reply_text,
 )
-from autogen_core import AgentRuntime, CancellationToken, Component, ComponentModel, FunctionCall
+from autogen_core import AgentRuntime, CancellationToken, Component, ComponentModel
 from autogen_core.lowlevel import Interrupt
 from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
 from autogen_core.models import AssistantMessage, ChatCompletionClient, CreateResult, LLMMessage, UserMessage
@@ -136,7 +138,9 @@ class SelectorGroupChatManager(BaseGroupChatManager):
         forbidden = None if self._selection.allow_repeated_speaker else self._previous_speaker
         for attempt in range(1, self._selection.max_selector_attempts + 1):
             token = await self.going_on()
-            reply = reply_text(await self._reply(list(request), token))
+            # A model that did not keep to the prompt is held to a schema, if it can be.
+            can_be_held = attempt > 1 and self._selection.model_client.model_info.get("structured_output", False)
+            reply = await self._reply(list(request), choice_type(candidates) if can_be_held else None, token)
             named = named_in(reply, list(self._seats), candidates)
             possible = [name for name in named if name in candidates]
             if len(possible) == 1:
@@ -162,39 +166,37 @@ class SelectorGroupChatManager(BaseGroupChatManager):
         prompt = fill_prompt(self._selection.selector_prompt, roles, candidates, history)
         return first_message(prompt, self._selection.model_client.model_info["family"])
 
-    async def _reply(self, request: Sequence[LLMMessage], token: CancellationToken) -> str | list[FunctionCall]:
+    async def _reply(
+        self, request: Sequence[LLMMessage], form: type[BaseModel] | None, token: CancellationToken
+    ) -> str:
         """Make one attempt, and show it to the reader of the run."""
-        client = self._selection.model_client
-        interrupt = Interrupt(token)
         event_id = str(uuid4())
+        client = self._selection.model_client
         if self._selection.model_client_streaming:
-            result = await self._streamed(client, request, token, event_id)
+            stream = client.create_stream(request, json_output=form, cancellation_token=token)
+            result = await self._streamed(stream, token, event_id)
         else:
-            result = await interrupt.wait(client.create(request, cancellation_token=token))
+            result = await Interrupt(token).wait(client.create(request, json_output=form, cancellation_token=token))
+        reply = reply_text(result.content)
         if self._settings.emit_team_events:
-            event = SelectorEvent(
-                id=event_id,
-                content=reply_text(result.content),
-                source=self._settings.name,
-                models_usage=result.usage,
+            self._settings.emit(
+                SelectorEvent(id=event_id, content=reply, source=self._settings.name, models_usage=result.usage)
             )
-            self._settings.emit(event)
-        return result.content
+        return reply if form is None else chosen_in(reply)
 
     async def _streamed(
-        self, client: ChatCompletionClient, request: Sequence[LLMMessage], token: CancellationToken, event_id: str
+        self, stream: AsyncGenerator[str | CreateResult, None], token: CancellationToken, event_id: str
     ) -> CreateResult:
         interrupt = Interrupt(token)
-        async with aclosing(client.create_stream(request, cancellation_token=token)) as stream:
+        async with aclosing(stream):
             while (chunk := await interrupt.wait(anext(stream, None))) is not None:
                 if isinstance(chunk, CreateResult):
                     return chunk
                 if self._settings.emit_team_events:
-                    self._settings.emit(
-                        ModelClientStreamingChunkEvent(
-                            content=chunk, source=self._settings.name, full_message_id=event_id
-                        )
+                    event = ModelClientStreamingChunkEvent(
+                        content=chunk, source=self._settings.name, full_message_id=event_id
                     )
+                    self._settings.emit(event)
         raise RuntimeError("The stream of the selector's model client ended without a CreateResult.")
 
     def _without_model(self, candidates: Sequence[str]) -> str:

@@ -3,9 +3,13 @@
 Stands on the model contracts of `autogen_core`. Knows no team, no manager and no model client.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, Field, JsonValue
 
 from autogen_agentchat.utils._utils import content_to_str
 from autogen_core import FunctionCall
@@ -112,6 +116,24 @@ def named_in(reply: str, names: Sequence[str], candidates: Sequence[str]) -> lis
                 return mentioned
             found.update(dict.fromkeys(mentioned))
     return list(found)
+
+
+def choice_type(candidates: Sequence[str]) -> type[BaseModel]:
+    """Return a schema that leaves a model nothing to say but the name of a candidate."""
+
+    class Choice(BaseModel):
+        next_speaker: str = Field(json_schema_extra={"enum": list[JsonValue](candidates)})
+
+    return Choice
+
+
+def chosen_in(reply: str) -> str:
+    """Return the name in a reply that was to follow `choice_type`; the reply itself if it does not."""
+    try:
+        answer = json.loads(reply)
+    except ValueError:
+        return reply
+    return str(cast("dict[str, Any]", answer).get("next_speaker", reply)) if isinstance(answer, dict) else reply
 
 
 def objection(named: Sequence[str], candidates: Sequence[str], previous: str | None) -> str:
