@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
 from autogen_core import CancellationToken, FunctionCall
+from autogen_core.lowlevel import start_eagerly
 from autogen_core.models import FunctionExecutionResult
 from autogen_core.tools import BaseTool, StaticWorkbench, StreamWorkbench, ToolResult, ToolSchema, Workbench
 
@@ -122,9 +123,11 @@ class ToolCalls:
         ]
 
     def _start(self, call: FunctionCall, queue: EventQueue) -> asyncio.Task[Executed]:
-        task = asyncio.create_task(self._run_call(call, queue))
-        task.add_done_callback(lambda _: queue.put_nowait(None))
-        self._token.link_future(task)
+        """Start a call. One that need not wait for anything is done when this returns."""
+        task = start_eagerly(self._run_call(call, queue), asyncio.get_running_loop())
+        if not task.done():
+            task.add_done_callback(lambda _: queue.put_nowait(None))
+            self._token.link_future(task)
         return task
 
     async def _settle(self) -> None:
