@@ -50,7 +50,12 @@ class ToolRound:
     def model_messages(self, source: str) -> list[LLMMessage]:
         """Return the round as it stands in a model's context: the calls, and right after them all their results."""
         return [
-            AssistantMessage(content=list(self.calls), thought=self.answer.thought, source=source),
+            AssistantMessage(
+                content=list(self.calls),
+                thought=self.answer.thought,
+                source=source,
+                provider_data=self.answer.provider_data,
+            ),
             FunctionExecutionResultMessage(content=list(self.results)),
         ]
 

@@ -251,7 +251,11 @@ class ThinkAct:
         else:
             answer = self._answer
             text = answer.content if isinstance(answer.content, str) else ""
-            await self._say(AssistantMessage(content=text, thought=answer.thought, source=agent.name))
+            await self._say(
+                AssistantMessage(
+                    content=text, thought=answer.thought, source=agent.name, provider_data=answer.provider_data
+                )
+            )
             message = text_message(
                 answer, agent.name, self.message_id, agent._output_content_type, agent._output_content_type_format
             )

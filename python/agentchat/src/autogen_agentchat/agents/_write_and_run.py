@@ -232,7 +232,12 @@ class WriteAndRun:
                 f"The model of {self.agent.name!r} asked for tools, where a text was expected: it was offered none."
             )
         await self.agent._model_context.add_message(
-            AssistantMessage(content=answer.content, thought=answer.thought, source=self.agent.name)
+            AssistantMessage(
+                content=answer.content,
+                thought=answer.thought,
+                source=self.agent.name,
+                provider_data=answer.provider_data,
+            )
         )
         return answer.content
 

@@ -39,8 +39,9 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u
 _BOUNDARIES = (r"\w", rf"[^\W{_UNSPACED}]")
 """What must not stand right beside a name: any letter; if no name is found so, any letter of a script with spaces."""
 
-_UNDERSCORE = r"(?:\\?_| )"
-"""How models write an underscore: as it is, escaped for Markdown, or as a space."""
+_GAP = re.compile(r"_|\\ ")
+_ANY_GAP = r"(?:\\\\?_| )"
+"""How models write the underscore or space in a name: as an underscore, one that is escaped for Markdown, or a space."""
 
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 
@@ -180,7 +181,11 @@ def _find(text: str, names: Sequence[str], spell: Callable[[str], str], boundary
     for name in names:
         spelled.setdefault(spell(name), []).append(name)
     longest_first = sorted(spelled, key=len, reverse=True)
-    words = "|".join("(" + re.escape(word).replace("_", _UNDERSCORE) + ")" for word in longest_first)
+    words = "|".join("(" + _GAP.sub(_ANY_GAP, re.escape(word)) + ")" for word in longest_first)
     matches = re.finditer(rf"(?<!{boundary})(?:{words})(?!{boundary})", text)
-    found = dict.fromkeys(longest_first[match.lastindex - 1] for match in matches if match.lastindex is not None)
+    found = dict.fromkeys(
+        match[0] if match[0] in spelled else longest_first[match.lastindex - 1]
+        for match in matches
+        if match.lastindex is not None
+    )
     return [name for word in found for name in spelled[word]]

@@ -49,9 +49,7 @@ class SwarmGroupChatManager(BaseGroupChatManager):
                 f"The conversation was handed over to {last.target!r}, who is not a participant. To go on, let the task "
                 f"be, or contain, a HandoffMessage to one of {list(self._seats)}."
             )
-        taken_in = self._taken_in.ids
-        if any(handoff.id not in taken_in for handoff in handoffs):
-            # Whoever was interrupted does not speak next: the task says somebody else does.
+        if handoffs:  # the task says who goes on, which need not be the one who was interrupted
             self._active = []
 
     async def select_speaker(self, thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:

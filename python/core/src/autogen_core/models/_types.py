@@ -6,15 +6,13 @@ Must not know clients, tools or agents. The JSON of every class here is part of 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import core_schema
 
 from autogen_core._image import Image
 
-ProviderData: TypeAlias = Annotated[
-    SkipJsonSchema[dict[str, Any] | None], Field(default=None, exclude_if=lambda value: value is None, repr=False)
-]
+ProviderData: TypeAlias = Annotated[SkipJsonSchema[dict[str, Any] | None], Field(default=None, repr=False)]
 """What a model's provider sent beside the contract's fields and wants back unchanged, such as the signature of a thought.
 
 JSON, under the name of the protocol. Only the client of that protocol reads it. It is saved in states where it is set.
@@ -61,6 +59,20 @@ def _write_call(call: FunctionCall, write: core_schema.SerializerFunctionWrapHan
     return written if call.provider_data is None else {**written, "provider_data": call.provider_data}
 
 
+class _FromProvider(BaseModel):
+    """Holds a provider's data, which are in its JSON where there are any."""
+
+    provider_data: ProviderData = None
+    """What the provider wants back with an answer: whoever makes an `AssistantMessage` of a `CreateResult` passes it on."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        if self.provider_data is None:
+            written.pop("provider_data", None)
+        return written
+
+
 class SystemMessage(BaseModel):
     """Instructions from the developer."""
 
@@ -77,7 +89,7 @@ class UserMessage(BaseModel):
     type: Literal["UserMessage"] = "UserMessage"
 
 
-class AssistantMessage(BaseModel):
+class AssistantMessage(_FromProvider):
     """What the model said before: text, or calls of tools."""
 
     content: str | list[FunctionCall]
@@ -86,8 +98,6 @@ class AssistantMessage(BaseModel):
     source: str
     """Name of the agent whose model it was."""
     type: Literal["AssistantMessage"] = "AssistantMessage"
-    provider_data: ProviderData = None
-    """That of the answer, see `CreateResult`."""
 
 
 class FunctionExecutionResult(BaseModel):
@@ -144,7 +154,7 @@ class ChatCompletionTokenLogprob(BaseModel):
     bytes: list[int] | None = None
 
 
-class CreateResult(BaseModel):
+class CreateResult(_FromProvider):
     """A complete answer of a model."""
 
     finish_reason: FinishReasons
@@ -156,5 +166,3 @@ class CreateResult(BaseModel):
     logprobs: list[ChatCompletionTokenLogprob] | None = None
     thought: str | None = None
     """Reasoning that came with it, or text beside tool calls."""
-    provider_data: ProviderData = None
-    """What the provider wants back with this answer; give it to the `AssistantMessage` that is made of it."""

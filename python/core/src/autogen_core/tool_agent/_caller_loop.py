@@ -57,7 +57,14 @@ async def tool_agent_caller_loop(
         response = await model_client.create(
             [*input_messages, *added], tools=tool_schema, cancellation_token=cancellation_token
         )
-        added.append(AssistantMessage(content=response.content, source=caller_source, thought=response.thought))
+        added.append(
+            AssistantMessage(
+                content=response.content,
+                source=caller_source,
+                thought=response.thought,
+                provider_data=response.provider_data,
+            )
+        )
         if isinstance(response.content, str) or not response.content:
             return added
         sent = (
