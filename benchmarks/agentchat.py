@@ -19,7 +19,7 @@ from typing import Any
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent
 from autogen_agentchat.base import Response
 from autogen_agentchat.messages import BaseChatMessage, HandoffMessage, TextMessage
-from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_agentchat.teams import DiGraphBuilder, GraphFlow, RoundRobinGroupChat, Swarm
 from autogen_core import CancellationToken, FunctionCall
 from autogen_core.model_context import BufferedChatCompletionContext
 from autogen_core.models import ChatCompletionClient, CreateResult, ModelInfo, RequestUsage
@@ -204,7 +204,7 @@ async def swarm_turn() -> float:
 
 async def _graph(nodes: int) -> float:
     async def work() -> int:
-        agents = [bounded(f"a{n}") for n in range(nodes)]
+        agents: list[Any] = [bounded(f"a{n}") for n in range(nodes)]
         builder = DiGraphBuilder()
         for agent in agents:
             builder.add_node(agent)

@@ -285,11 +285,11 @@ async def test_a_run_without_a_task_goes_on_and_a_new_task_begins_afresh() -> No
 
 async def test_the_first_run_needs_a_task_also_after_a_reset() -> None:
     team, _ = team_of(*PLANNED, DONE, "end")
-    with pytest.raises(RuntimeError, match="needs a task"):
+    with pytest.raises(ValueError, match="needs a task"):
         await team.run()
     await team.run(task="x")
     await team.reset()
-    with pytest.raises(RuntimeError, match="needs a task"):
+    with pytest.raises(ValueError, match="needs a task"):
         await team.run()
 
 

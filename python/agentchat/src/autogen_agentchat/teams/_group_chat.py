@@ -34,6 +34,7 @@ from autogen_agentchat.teams._protocol import (
     GroupChatStart,
     ManagerSettings,
     Seat,
+    StartRefusedError,
 )
 from autogen_agentchat.teams._run_channel import RunChannel
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
@@ -195,7 +196,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
             output_task_messages: Whether the task's messages are yielded and in the result.
 
         Raises:
-            ValueError: The task is of a wrong or unknown type, or the team is running already.
+            ValueError: The task is of a wrong or unknown type, the team cannot begin with it, or is running already.
             GroupChatError: A participant or the manager failed (a `RuntimeError`); its exception is the cause, and what
                 was said until then is in `messages`.
             RunCancelledError: The token was cancelled (an `asyncio.CancelledError`); `messages` as above.
@@ -251,6 +252,8 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
     ) -> StopMessage:
         try:
             return await runtime.send_message(start, self._manager_id, cancellation_token=token)
+        except StartRefusedError:
+            raise
         except GroupChatError as error:  # of an inner team
             raise GroupChatError(str(error)) from error.__cause__
         except Exception as error:

@@ -26,6 +26,7 @@ from autogen_agentchat.teams._protocol import (
     GroupChatTurnResult,
     ManagerSettings,
     Seat,
+    StartRefusedError,
 )
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
 from autogen_core import AgentId, CancellationToken, MessageContext, rpc
@@ -136,7 +137,10 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         if condition is not None and condition.terminated:
             await condition.reset()
             return StopMessage(content="The group chat has already terminated.", source=self._settings.name)
-        await self.validate_group_state(message.messages)
+        try:
+            await self.validate_group_state(message.messages)
+        except ValueError as error:
+            raise StartRefusedError(str(error)) from error
         self._token = ctx.cancellation_token
         try:
             stop = await self._converse(message)

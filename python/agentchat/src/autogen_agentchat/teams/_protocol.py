@@ -26,6 +26,10 @@ class GroupChatStart:
     output_task_messages: bool = True
 
 
+class StartRefusedError(ValueError):
+    """A run cannot begin with this task: the caller's mistake, nothing has run that could have failed."""
+
+
 @dataclass
 class GroupChatTurn:
     """Manager to participant: it is your turn. Answered by a `GroupChatTurnResult`.

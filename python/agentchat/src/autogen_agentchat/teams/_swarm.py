@@ -6,17 +6,13 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict
 
 from autogen_agentchat.base import ChatAgent, Team, TerminationCondition
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage, StopMessage
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage
 from autogen_agentchat.state import SwarmManagerState
-from autogen_agentchat.teams._group_chat import BaseGroupChat, GroupChatError
+from autogen_agentchat.teams._group_chat import BaseGroupChat
 from autogen_agentchat.teams._manager import BaseGroupChatManager
-from autogen_agentchat.teams._protocol import GroupChatStart, ManagerSettings
+from autogen_agentchat.teams._protocol import ManagerSettings
 from autogen_agentchat.teams._round_robin import load_participants
-from autogen_core import AgentRuntime, CancellationToken, Component, ComponentModel
-
-
-class _TaskRefusedError(ValueError):
-    """A run cannot begin: nobody of the team has the word."""
+from autogen_core import AgentRuntime, Component, ComponentModel
 
 
 class SwarmGroupChatManager(BaseGroupChatManager):
@@ -40,12 +36,12 @@ class SwarmGroupChatManager(BaseGroupChatManager):
         handoffs = [message for message in messages if isinstance(message, HandoffMessage)]
         strangers = [handoff.target for handoff in handoffs if handoff.target not in self._seats]
         if strangers:
-            raise _TaskRefusedError(
+            raise ValueError(
                 f"The task hands over to {strangers[0]!r}. Expected a HandoffMessage to one of {list(self._seats)}."
             )
         last = self._last_handoff(self._message_thread)
         if not handoffs and last is not None and last.target not in self._seats:
-            raise _TaskRefusedError(
+            raise ValueError(
                 f"The conversation was handed over to {last.target!r}, who is not a participant. To go on, let the task "
                 f"be, or contain, a HandoffMessage to one of {list(self._seats)}."
             )
@@ -177,16 +173,6 @@ class Swarm(BaseGroupChat, Component[SwarmConfig]):
 
     def _make_manager(self, settings: ManagerSettings) -> BaseGroupChatManager:
         return SwarmGroupChatManager(settings)
-
-    async def _converse(
-        self, runtime: AgentRuntime, start: GroupChatStart, token: CancellationToken | None
-    ) -> StopMessage:
-        try:
-            return await super()._converse(runtime, start, token)
-        except GroupChatError as error:
-            if isinstance(error.__cause__, _TaskRefusedError):
-                raise error.__cause__ from None  # the caller's mistake: nothing ran that could have failed
-            raise
 
     def _to_config(self) -> SwarmConfig:
         condition = self._termination_condition
