@@ -104,7 +104,8 @@ def set_up(name: str) -> None:
     pip = (PYTHON, "-m", "pip", "install", "--require-hashes", "-r")
     step("installer uv", *pip, ROOT / "requirements" / "uv.txt")
     uv = (VENV / "bin" / "uv", "pip", "install", "--python", PYTHON)
-    step(f"{count} packages for {name}", *uv, "--require-hashes", "-r", requirements)
+    # Nothing is left to resolve: the file names everything but the packages of this tree, which some in it depend on.
+    step(f"{count} packages for {name}", *uv, "--no-deps", "--require-hashes", "-r", requirements)
     trees = [part for package in PACKAGES for part in ("-e", f"python/{package}")]
     step("the packages of this tree", *uv, "--no-cache", "--no-deps", "--no-build-isolation", *trees)
     stamp(name).touch()

@@ -95,7 +95,7 @@ def test_the_default_system_message_asks_for_the_word_that_ends_a_conversation()
 def test_the_produced_types_tell_of_structured_output() -> None:
     plain = [TextMessage, ToolCallSummaryMessage, HandoffMessage]
     assert make().produced_message_types == plain
-    assert make(output_content_type=Answer).produced_message_types == [*plain, StructuredMessage]
+    assert make(output_content_type=Answer).produced_message_types == [*plain, StructuredMessage[Answer]]
 
 
 # --- saving and loading the conversation ---

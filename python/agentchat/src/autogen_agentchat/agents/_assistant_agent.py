@@ -152,7 +152,7 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         """The types of message that the agent may answer with."""
         types: list[type[BaseChatMessage]] = [TextMessage, ToolCallSummaryMessage, HandoffMessage]
         if self._output_content_type is not None:
-            types.append(StructuredMessage)
+            types.append(StructuredMessage[self._output_content_type])  # so that a team can read its saved messages
         return types
 
     @property

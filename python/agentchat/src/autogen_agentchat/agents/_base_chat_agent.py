@@ -3,6 +3,7 @@
 Stands on the contracts in `base` and on messages. Knows no model, no tool and no team.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -127,6 +128,7 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
         Raises:
             TypeError: The agent yielded something that is no message, no event and no `Response`, or went on after it.
             RuntimeError: The agent's stream ended without a `Response`.
+            RunCancelledError: The token was cancelled (an `asyncio.CancelledError`).
         """
         with run_span(self):
             given = task_messages(task)
@@ -136,21 +138,26 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
                     output.append(message)
                     yield message
             response: Response | None = None
-            stream = self.on_messages_stream(given, cancellation_token or CancellationToken())
-            async with aclosing(stream):
-                async for item in stream:
-                    if response is not None:
-                        raise _unexpected(self, item, "after its Response, which must come last")
-                    if isinstance(item, Response):
-                        response = item
-                        output.append(item.chat_message)
-                        yield item.chat_message
-                    elif _is_message(item):
-                        if not _is_chunk(item):
-                            output.append(item)
-                        yield item
-                    else:
-                        raise _unexpected(self, item, "where a chat message, an event or a Response was expected")
+            token = cancellation_token or CancellationToken()
+            try:
+                async with aclosing(self.on_messages_stream(given, token)) as stream:
+                    async for item in stream:
+                        if response is not None:
+                            raise _unexpected(self, item, "after its Response, which must come last")
+                        if isinstance(item, Response):
+                            response = item
+                            output.append(item.chat_message)
+                            yield item.chat_message
+                        elif _is_message(item):
+                            if not _is_chunk(item):
+                                output.append(item)
+                            yield item
+                        else:
+                            raise _unexpected(self, item, "where a chat message, an event or a Response was expected")
+            except asyncio.CancelledError as error:
+                if not token.is_cancelled():
+                    raise
+                raise RunCancelledError(output) from error
             if response is None:
                 raise RuntimeError(
                     f"Agent {self.name!r} ended its stream without a Response: "

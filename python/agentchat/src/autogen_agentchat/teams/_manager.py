@@ -244,7 +244,7 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
 
     @rpc
     async def handle_inject(self, message: GroupChatInject, ctx: MessageContext) -> None:
-        """Let everybody hear messages from outside. The termination condition sees them with the next turn."""
+        """Let everybody hear messages from outside. The termination condition sees them when it is next asked."""
         for each in message.messages:
             self.say(each)
 

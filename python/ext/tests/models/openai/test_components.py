@@ -197,11 +197,41 @@ def test_a_key_that_was_saved_as_asterisks_is_none(monkeypatch: pytest.MonkeyPat
     assert sdk_of(OpenAIChatCompletionClient.load_component(saved)).api_key == SECRET
 
 
+async def test_a_dump_holds_no_secret_but_can_be_loaded_in_the_same_process(
+    server: CannedServer, make_client: MakeClient
+) -> None:
+    headers = {"X-Api-Key": SECRET, "x-ours": "1"}
+    client = make_client(default_headers=headers)
+    dumped = client.dump_component()
+    assert SECRET not in dumped.model_dump_json()
+    assert SECRET not in repr(dumped)
+    again = OpenAIChatCompletionClient.load_component(dumped)
+    await again.create([UserMessage(content="hi", source="user")])
+    await again.close()
+    assert (server.requests[0].headers["x-api-key"], server.requests[0].headers["x-ours"]) == (SECRET, "1")
+    saved = ComponentModel.model_validate_json(dumped.model_dump_json())
+    saved.config["api_key"] = SECRET
+    from_disk = OpenAIChatCompletionClient.load_component(saved)
+    assert sdk_of(from_disk)._custom_headers == {"x-ours": "1"}
+    await from_disk.close()
+
+
+async def test_a_token_for_azure_is_no_part_of_what_is_written() -> None:
+    client = AzureOpenAIChatCompletionClient(**AZURE, azure_ad_token=SECRET)
+    dumped = client.dump_component()
+    assert SECRET not in f"{dumped!r} {dumped.model_dump_json()}"
+    again = AzureOpenAIChatCompletionClient.load_component(dumped)
+    assert again._raw_config["azure_ad_token"] == SECRET
+    await client.close()
+    await again.close()
+
+
 async def test_a_pickled_client_works_and_keeps_its_usage(make_client: MakeClient) -> None:
     client = make_client(temperature=0.5)
-    await client.create([UserMessage(content="hi", source="user")])
+    messages = [UserMessage(content="hi", source="user")]
+    await client.create(messages)
     again: OpenAIChatCompletionClient = pickle.loads(pickle.dumps(client))
-    result = await again.create([UserMessage(content="hi", source="user")])
+    result = await again.create(messages)
     await again.close()
     assert result.content == "Hello"
     assert again.total_usage().prompt_tokens == 14

@@ -110,13 +110,16 @@ TOO_LONG = (
 
 async def failing(client: OpenAIChatCompletionClient, streamed: bool) -> openai.OpenAIError:
     """Return the error that a call ends with."""
+    asking = read(client) if streamed else client.create(HI)
     with pytest.raises(openai.OpenAIError) as caught:
-        if streamed:
-            async for _ in client.create_stream(HI):
-                pass
-        else:
-            await client.create(HI)
+        await asking
     return caught.value
+
+
+async def read(client: OpenAIChatCompletionClient) -> None:
+    """Read a stream to its end."""
+    async for _ in client.create_stream(HI):
+        pass
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -242,7 +245,7 @@ async def test_an_unknown_model_chats_and_calls_tools_with_one_warning(
     assert isinstance((await clients[1].create(HI, tools=[tool])).content, list)
     info = clients[0].model_info
     assert info["function_calling"]
-    assert not (info["vision"] or info["json_output"] or info["structured_output"])
+    assert not any(info[ability] for ability in ("vision", "json_output", "structured_output"))
 
 
 async def test_what_the_user_says_about_a_model_wins(make_client: MakeClient) -> None:

@@ -131,7 +131,8 @@ class BaseOpenAIChatCompletionClient(ChatCompletionClient):
 
         Raises:
             ValueError: The model cannot do what is asked for, or an argument is refused. Nothing was sent.
-            openai.APIError: The request failed; what it is exactly is said by the SDK's subclasses.
+            autogen_ext.models.errors.ModelClientError: The request failed; what it is exactly is said by its subclasses.
+                Each is an error of the SDK (`openai.APIError`, `openai.RateLimitError`, ...), too.
             pydantic.ValidationError: The answer does not fit the class given as `json_output`.
             asyncio.CancelledError: The token was cancelled.
         """

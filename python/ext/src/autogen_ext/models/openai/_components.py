@@ -244,9 +244,10 @@ def _savable(arguments: Mapping[str, Any], schema: type[BaseOpenAIClientConfigur
 
 def _arguments_of(config: BaseOpenAIClientConfigurationConfigModel) -> dict[str, Any]:
     """Return the arguments that a saved configuration holds; a key that was saved as asterisks is none."""
+    given: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set}
     arguments = {
         name: value
-        for name, value in config.model_dump(exclude_unset=True).items()
+        for name, value in given.items()
         if value is not None or name == "timeout"  # no timeout is something else than the default one
     }
     key: SecretStr | None = arguments.pop("api_key", None)

@@ -117,6 +117,10 @@ class RequestBuilder:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Arguments of every request."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but what is remembered of messages."""
+        return {name: value for name, value in vars(self).items() if name != "memo"}
+
     @cached_property
     def memo(self) -> MessageMemo:
         """The messages that were encoded before."""

@@ -3,14 +3,18 @@
 Stands on the model contract and components; must not import the SDK.
 """
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import Literal, Required, cast
+from typing import Any, Literal, Required, cast
 
-from pydantic import BaseModel, SecretStr, field_validator
+from pydantic import BaseModel, SecretStr, field_serializer, field_validator
 from typing_extensions import TypedDict
 
 from autogen_core import ComponentModel
 from autogen_core.models import ModelCapabilities, ModelInfo  # pyright: ignore[reportDeprecated] - saved by old programs
+
+_SECRET = re.compile(r"authorization|api[-_]?key|token|secret|password|cookie", re.IGNORECASE)
+"""Is found in the names of headers whose values are nobody's business."""
 
 AsyncAzureADTokenProvider = Callable[[], str | Awaitable[str]]
 """Returns a token for Azure each time it is called."""
@@ -153,7 +157,7 @@ class CreateArgumentsConfigModel(BaseModel):
 
 
 class BaseOpenAIClientConfigurationConfigModel(CreateArgumentsConfigModel):
-    """Saved form of `BaseOpenAIClientConfiguration`. The key prints as asterisks."""
+    """Saved form of `BaseOpenAIClientConfiguration`. The key, and keys in headers, print as asterisks."""
 
     model: str
     api_key: SecretStr | None = None
@@ -164,6 +168,21 @@ class BaseOpenAIClientConfigurationConfigModel(CreateArgumentsConfigModel):
     add_name_prefixes: bool | None = None
     include_name_in_message: bool | None = None
     default_headers: dict[str, str] | None = None
+
+    @field_validator("default_headers", mode="before")
+    @classmethod
+    def _reveal_headers(cls, value: Any) -> Any:
+        """Take headers as they were dumped; one that was saved as asterisks is none."""
+        if not isinstance(value, dict):
+            return value
+        headers = {name: _revealed(header) for name, header in cast("dict[str, Any]", value).items()}
+        return {name: header for name, header in headers.items() if header is not None}
+
+    @field_serializer("default_headers")
+    def _hide_headers(self, headers: dict[str, str] | None) -> dict[str, str | SecretStr] | None:
+        if headers is None:
+            return None
+        return {name: SecretStr(value) if _SECRET.search(name) else value for name, value in headers.items()}
 
 
 class OpenAIClientConfigurationConfigModel(BaseOpenAIClientConfigurationConfigModel):
@@ -181,3 +200,18 @@ class AzureOpenAIClientConfigurationConfigModel(BaseOpenAIClientConfigurationCon
     api_version: str
     azure_ad_token: str | None = None
     azure_ad_token_provider: ComponentModel | None = None
+
+    @field_validator("azure_ad_token", mode="before")
+    @classmethod
+    def _reveal_token(cls, value: Any) -> Any:
+        return _revealed(value)
+
+    @field_serializer("azure_ad_token")
+    def _hide_token(self, token: str | None) -> SecretStr | None:
+        return None if token is None else SecretStr(token)
+
+
+def _revealed(value: Any) -> Any:
+    """Return what a dumped secret says; `None` if it was saved as asterisks."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return None if isinstance(text, str) and text and not text.strip("*") else text

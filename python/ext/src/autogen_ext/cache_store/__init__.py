@@ -1,0 +1,1 @@
+"""Caches that outlive the program: `diskcache` keeps values in a folder, `redis` in a Redis server."""

@@ -1,0 +1,1 @@
+"""Things that may still change, one folder each."""

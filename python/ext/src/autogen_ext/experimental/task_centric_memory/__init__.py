@@ -1,0 +1,1 @@
+"""Memory that is centred on tasks, and what it is tried out with."""
