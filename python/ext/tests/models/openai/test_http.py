@@ -228,25 +228,6 @@ async def test_the_log_of_the_http_library_tells_of_requests(
     assert "HTTP Request: POST" in caplog.text
 
 
-def test_a_client_may_go_on_in_another_event_loop() -> None:
-    """Programs that call `asyncio.run` more than once with one client are common."""
-    answers: list[Any] = []
-    clients: list[OpenAIChatCompletionClient] = []
-
-    async def ask(last: bool) -> None:
-        async with CannedServer() as server:
-            if not clients:
-                clients.append(OpenAIChatCompletionClient(model="gpt-4o", api_key="key", base_url=server.base_url))
-            clients[0]._client.base_url = server.base_url
-            answers.append((await clients[0].create(HI)).content)
-            if last:
-                await clients[0].close()
-
-    for last in (False, True):
-        asyncio.run(ask(last))
-    assert answers == ["Hello", "Hello"]
-
-
 async def test_an_argument_that_is_no_message_arrives_as_it_would_otherwise(
     server: CannedServer, make_client: MakeClient
 ) -> None:
