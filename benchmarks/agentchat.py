@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent
@@ -105,10 +106,12 @@ def weather(city: str) -> str:
 
 
 def assistant(name: str, *answers: str | list[FunctionCall], **options: Any) -> AssistantAgent:
+    """Make an agent with a scripted model."""
     return AssistantAgent(name, Scripted(*answers), **options)
 
 
 def bounded(name: str) -> AssistantAgent:
+    """Make an agent that shows its model ten messages at most."""
     return assistant(name, model_context=BufferedChatCompletionContext(buffer_size=10))
 
 
@@ -125,6 +128,8 @@ async def _best(work: Callable[[], Awaitable[int]]) -> float:
 
 
 async def agent_turn() -> float:
+    """One task of one agent."""
+
     async def work() -> int:
         agent = assistant("agent")
         for _ in range(100):
@@ -135,6 +140,8 @@ async def agent_turn() -> float:
 
 
 async def tool_turn() -> float:
+    """A task with a call of a plain function, and the answer to it."""
+
     async def work() -> int:
         call = FunctionCall(id="1", name="weather", arguments='{"city": "Paris"}')
         agent = assistant("agent", [call], "It is sunny.", tools=[weather], reflect_on_tool_use=True)
@@ -154,10 +161,12 @@ async def _turns(members: int, turns: int, make: Callable[[str], Any] = bounded)
 
 
 async def team_turn() -> float:
+    """A round robin of three."""
     return await _turns(3, 60)
 
 
 async def team_turn_of_fifty() -> float:
+    """A round robin of fifty."""
     return await _turns(50, 100)
 
 
@@ -178,6 +187,7 @@ async def team_turn_early() -> float:
 
 
 async def streamed_chunk() -> float:
+    """What the reader of a team's run gets, an item."""
     text = " ".join("word" for _ in range(CHUNKS))
 
     async def work() -> int:
@@ -191,6 +201,8 @@ async def streamed_chunk() -> float:
 
 
 async def swarm_turn() -> float:
+    """Two that hand over to each other."""
+
     async def work() -> int:
         def over(to: str) -> AssistantAgent:
             name = "b" if to == "a" else "a"
@@ -208,7 +220,7 @@ async def _graph(nodes: int) -> float:
         builder = DiGraphBuilder()
         for agent in agents:
             builder.add_node(agent)
-        for source, target in zip(agents, agents[1:], strict=False):
+        for source, target in pairwise(agents):
             builder.add_edge(source, target)
         rounds = 10 if nodes < 10 else 1
         for _ in range(rounds):
@@ -219,14 +231,18 @@ async def _graph(nodes: int) -> float:
 
 
 async def graph_of_three() -> float:
+    """A chain of three nodes."""
     return await _graph(3)
 
 
 async def graph_of_fifty() -> float:
+    """A chain of fifty nodes."""
     return await _graph(50)
 
 
 async def two_hundred_teams() -> float:
+    """Six turns each of 200 teams in one event loop."""
+
     async def work() -> int:
         teams = [RoundRobinGroupChat([bounded("a"), bounded("b"), bounded("c")], max_turns=6) for _ in range(200)]
         await asyncio.gather(*(team.run(task="go") for team in teams))

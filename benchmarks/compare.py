@@ -2,7 +2,7 @@
 
     python benchmarks/compare.py [FILE ...] [--rounds N] [--reference PYTHON]
 
-A file is `runtime`, `agentchat` or `imports`; by default all. The reference, AutoGen 0.7.5, is installed into an environment of
+A file is `runtime`, `agentchat`, `models` or `imports`; by default all. The reference, AutoGen 0.7.5, is installed into an environment of
 its own at first use, and only run. Both sides take turns case by case, so that a slow minute of the machine hits both; a ratio
 is the median over the rounds.
 """
@@ -43,6 +43,12 @@ REACH = {
         "swarm, per turn": 0.15,
         "200 teams at once, per turn": 0.15,
     },
+    "models": {
+        "one call, 2 messages": 1.0,
+        "one call, 1,000 messages": 0.05,
+        "streamed chunk": 0.5,
+        "20 tools, added to a call": 0.1,
+    },
     "imports": {
         "autogen_core": 0.45,
         "autogen_agentchat.agents, autogen_agentchat.teams": 0.5,
@@ -51,9 +57,18 @@ REACH = {
 }
 """What the ratio is to be at most."""
 
+FLOORS = ("floor, 2 messages", "floor, 1,000 messages")
+"""Cases that nobody is compared with."""
+
 OWN = (
+    ("A call with 2 messages against the same JSON posted with aiohttp", "one call, 2 messages", "floor, 2 messages"),
+    ("A call with 1,000 messages against the same", "one call, 1,000 messages", "floor, 1,000 messages"),
     ("A traced request against an untraced one", "request, traced", "request"),
-    ("Turns 2,700-3,000 of a conversation against turns 0-300", "team of 3, turns 2,700-3,000", "team of 3, turns 0-300"),
+    (
+        "Turns 2,700-3,000 of a conversation against turns 0-300",
+        "team of 3, turns 2,700-3,000",
+        "team of 3, turns 0-300",
+    ),
 )
 """Ratios of two cases here."""
 
@@ -95,12 +110,15 @@ def main() -> None:
     if unknown := set(files) - set(REACH):
         parser.error(f"{', '.join(unknown)} is not one of {', '.join(REACH)}")
     cases = [(file, case) for file in files for case in REACH[file]]
+    floors = [("models", floor) for floor in FLOORS if "models" in files]
     theirs = options.reference or str(reference_python())
-    ours: dict[str, list[float]] = {case: [] for _, case in cases}
+    ours: dict[str, list[float]] = {case: [] for _, case in cases + floors}
     base: dict[str, list[float]] = {case: [] for _, case in cases}
     for number in range(options.rounds):
         for file, case in cases:
             base[case].append(run(theirs, file, case))
+            ours[case].append(run(sys.executable, file, case))
+        for file, case in floors:
             ours[case].append(run(sys.executable, file, case))
         print(f"round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     print(f"{'work':<50}{'reference us':>14}{'here us':>12}{'ratio':>9}{'reach':>8}")
