@@ -100,8 +100,13 @@ class Bare(BaseChatAgent):
     async def on_reset(self, cancellation_token: CancellationToken) -> None: ...
 
 
-def weather(city: str) -> str:
+async def weather(city: str) -> str:
     """Say the weather."""
+    return f"sunny in {city}"
+
+
+def plain_weather(city: str) -> str:
+    """Say the weather. A plain function runs in a thread, here and in 0.7.5."""
     return f"sunny in {city}"
 
 
@@ -139,17 +144,25 @@ async def agent_turn() -> float:
     return await _best(work)
 
 
-async def tool_turn() -> float:
-    """A task with a call of a plain function, and the answer to it."""
-
+async def _tool_turn(tool: Callable[[str], Any]) -> float:
     async def work() -> int:
-        call = FunctionCall(id="1", name="weather", arguments='{"city": "Paris"}')
-        agent = assistant("agent", [call], "It is sunny.", tools=[weather], reflect_on_tool_use=True)
+        call = FunctionCall(id="1", name=tool.__name__, arguments='{"city": "Paris"}')
+        agent = assistant("agent", [call], "It is sunny.", tools=[tool], reflect_on_tool_use=True)
         for _ in range(50):
             await agent.run(task="hi")
         return 50
 
     return await _best(work)
+
+
+async def tool_turn() -> float:
+    """A task with a call of a tool, and the answer to it."""
+    return await _tool_turn(weather)
+
+
+async def plain_tool_turn() -> float:
+    """The same with a plain function."""
+    return await _tool_turn(plain_weather)
 
 
 async def _turns(members: int, turns: int, make: Callable[[str], Any] = bounded) -> float:
@@ -259,6 +272,7 @@ CASES: Mapping[str, Callable[[], Coroutine[Any, Any, float]]] = {
     "team of 3, turns 2,700-3,000": team_turn_late,
     "streamed chunk through a team": streamed_chunk,
     "tool call and answer": tool_turn,
+    "call of a plain function and answer": plain_tool_turn,
     "graph of 3, per node": graph_of_three,
     "graph of 50, per node": graph_of_fifty,
     "swarm, per turn": swarm_turn,

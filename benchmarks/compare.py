@@ -38,6 +38,7 @@ REACH = {
         "team of 3, turns 2,700-3,000": 0.12,
         "streamed chunk through a team": 0.10,
         "tool call and answer": 0.25,
+        "call of a plain function and answer": 0.25,
         "graph of 3, per node": 0.2,
         "graph of 50, per node": 0.2,
         "swarm, per turn": 0.15,
