@@ -10,7 +10,7 @@ from azure.core.credentials import AzureKeyCredential
 
 from autogen_ext.models.azure import AzureAIChatCompletionClient
 
-from .server import Json, ProtocolServer, Reply
+from .._shared.server import Json, ProtocolServer, Reply
 
 SECRET = "secret-of-the-tests"
 

@@ -34,8 +34,8 @@ from autogen_ext.models.azure import AzureAIChatCompletionClient
 from autogen_ext.models.azure.config import GITHUB_MODELS_ENDPOINT
 from autogen_ext.models.errors import UnusableReplyError
 
+from .._shared.server import ProtocolServer
 from .conftest import SECRET, USAGE, MakeClient, call, completion, sse, update
-from .server import ProtocolServer
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="user")]
 

@@ -28,8 +28,8 @@ from autogen_ext.models.errors import (
     UnusableReplyError,
 )
 
+from .._shared.server import ProtocolServer, Reply
 from .conftest import SECRET, MakeClient, completion, sse, update
-from .server import ProtocolServer, Reply
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="user")]
 OPENAI_SAYS = "This model's maximum context length is 4097 tokens. However, you requested 5360 tokens."

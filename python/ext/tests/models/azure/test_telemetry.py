@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from autogen_core.models import LLMMessage, UserMessage
 from autogen_ext.models.errors import AuthenticationError
 
+from .._shared.server import ProtocolServer, Reply
 from .conftest import SECRET, USAGE, MakeClient, completion, sse, update
-from .server import ProtocolServer, Reply
 
 HI: list[LLMMessage] = [UserMessage(content="a private matter", source="user")]
 

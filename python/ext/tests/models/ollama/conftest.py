@@ -9,7 +9,7 @@ import pytest
 
 from autogen_ext.models.ollama import OllamaChatCompletionClient
 
-from .server import Json, ProtocolServer, Reply
+from .._shared.server import Json, ProtocolServer, Reply
 
 SECRET = "secret-of-the-tests"
 

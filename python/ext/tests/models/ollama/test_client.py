@@ -33,8 +33,8 @@ from autogen_core.models import (
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.errors import UnusableReplyError
 
+from .._shared.server import ProtocolServer
 from .conftest import MakeClient, call, final, line, reply, stream
-from .server import ProtocolServer
 
 SKY: list[LLMMessage] = [UserMessage(content="why is the sky blue?", source="user")]
 

@@ -9,8 +9,8 @@ from autogen_core.models import ChatCompletionClient, UserMessage
 from autogen_ext.models.ollama import OllamaChatCompletionClient
 from autogen_ext.models.ollama.config import BaseOllamaClientConfigurationConfigModel
 
+from .._shared.server import ProtocolServer
 from .conftest import MakeClient, reply
-from .server import ProtocolServer
 
 SAVED = {
     "provider": "autogen_ext.models.ollama.OllamaChatCompletionClient",

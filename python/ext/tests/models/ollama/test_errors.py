@@ -21,8 +21,8 @@ from autogen_ext.models.errors import (
     UnusableReplyError,
 )
 
+from .._shared.server import ProtocolServer, Reply
 from .conftest import SECRET, MakeClient, line, reply, stream
-from .server import ProtocolServer, Reply
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="user")]
 

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from autogen_core.models import LLMMessage, UserMessage
 from autogen_ext.models.errors import RateLimitedError
 
+from .._shared.server import ProtocolServer, Reply
 from .conftest import SECRET, MakeClient, final, line, reply, stream
-from .server import ProtocolServer, Reply
 
 HI: list[LLMMessage] = [UserMessage(content="a private matter", source="user")]
 

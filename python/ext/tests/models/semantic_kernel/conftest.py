@@ -10,7 +10,7 @@ import pytest
 from ollama import AsyncClient
 from openai import AsyncOpenAI
 
-from .server import Json, ProtocolServer, Reply
+from .._shared.server import Json, ProtocolServer, Reply
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # some classes of the SDK warn of themselves while they are defined

@@ -32,8 +32,8 @@ from autogen_core.models import (
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.semantic_kernel import SKChatCompletionAdapter
 
+from .._shared.server import ProtocolServer, Reply
 from .conftest import USAGE, MakeClient, call, chunk, completion, sse
-from .server import ProtocolServer, Reply
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="user")]
 FULL = ModelInfo(vision=True, function_calling=True, json_output=True, family="unknown", structured_output=True)

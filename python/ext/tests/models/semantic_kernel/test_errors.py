@@ -20,8 +20,8 @@ from autogen_ext.models.errors import (
 )
 from autogen_ext.models.semantic_kernel import SKChatCompletionAdapter
 
+from .._shared.server import ProtocolServer, Reply
 from .conftest import SECRET, MakeClient, completion
-from .server import ProtocolServer, Reply
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="user")]
 
