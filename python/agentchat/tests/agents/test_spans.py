@@ -28,19 +28,20 @@ def parent(span: ReadableSpan) -> int | None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_run_is_a_span_with_the_tools_inside(exporter: InMemorySpanExporter, stream: bool) -> None:
+async def test_a_run_is_a_span_with_model_calls_and_tools_inside(exporter: InMemorySpanExporter, stream: bool) -> None:
     bob = agent(calls(ADD), tools=[add], description="adds")
     if stream:
         async for _ in bob.run_stream(task="go"):
             pass
     else:
         await bob.run(task="go")
-    made, tool, run = exporter.get_finished_spans()
-    assert [span.name for span in (made, tool, run)] == ["create_agent bob", "execute_tool add", "invoke_agent bob"]
+    made, asked, tool, run = exporter.get_finished_spans()
+    names = [span.name for span in (made, asked, tool, run)]
+    assert names == ["create_agent bob", "chat replay", "execute_tool add", "invoke_agent bob"]
     assert run.attributes is not None
     assert run.attributes["gen_ai.agent.description"] == "adds"
     assert run.context is not None
-    assert parent(tool) == run.context.span_id
+    assert parent(asked) == parent(tool) == run.context.span_id
     assert parent(made) is None
 
 

@@ -3,10 +3,12 @@
 A runtime derives from `BaseRuntime`, which keeps its agents. It takes messages in (`Envelope`, `Mailbox`), finds or makes the
 agents (`Directory`), knows who hears a topic (`SubscriptionTable`), lets interventions and handlers run (`Interventions`,
 `Delivery`), tells those who watch (`Observer`), and writes messages that leave the process (`SerializationRegistry`).
+Who counts or limits what runs and agents do asks the `RunScope` whose work is being done.
 """
 
 from autogen_core._interrupt import Interrupt
 from autogen_core._intervention import Interventions
+from autogen_core._run_scope import RunScope
 from autogen_core._runtime.base import BaseRuntime
 from autogen_core._runtime.delivery import Delivery
 from autogen_core._runtime.directory import Directory
@@ -28,6 +30,7 @@ __all__ = [
     "Interventions",
     "Mailbox",
     "Observer",
+    "RunScope",
     "SerializationRegistry",
     "SubscriptionTable",
     "new_message_id",

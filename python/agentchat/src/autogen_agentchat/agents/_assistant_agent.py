@@ -11,6 +11,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from autogen_agentchat.agents._base_chat_agent import BaseChatAgent
+from autogen_agentchat.agents._repair import repair_context, repaired_state
 from autogen_agentchat.agents._responses import check_summary_format, collected
 from autogen_agentchat.agents._taken_in import TakenIn
 from autogen_agentchat.agents._think_act import ThinkAct
@@ -144,6 +145,7 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         )
         self._max_tool_iterations = max_tool_iterations
         self._taken_in = TakenIn()
+        self._context_is_whole = False  # not looked at yet: it may hold calls that another program left without results
         self._tool_call_summary_format = tool_call_summary_format
         self._tool_call_summary_formatter = tool_call_summary_formatter
 
@@ -173,6 +175,9 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
     ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | Response, None]:
         """Answer new messages, and yield chunks, thoughts and tool calls on the way, and the response last."""
+        if not self._context_is_whole:
+            await repair_context(self._model_context, self.name)
+            self._context_is_whole = True
         fresh = self._taken_in.begin(messages)
         async with aclosing(ThinkAct(self, fresh, cancellation_token).run()) as turn:
             async for item in turn:
@@ -191,13 +196,14 @@ class AssistantAgent(BaseChatAgent, Component[AssistantAgentConfig]):
         return AssistantAgentState(llm_context=context, taken_in=self._taken_in.ids).model_dump()
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Replace the conversation with one that `save_state` returned.
+        """Replace the conversation with one that `save_state` returned. Calls without a result get one that says so.
 
         Raises:
             pydantic.ValidationError: The data are no such state. The conversation is as before.
         """
         saved = AssistantAgentState.model_validate(state)
-        await self._model_context.load_state(saved.llm_context)
+        await self._model_context.load_state(repaired_state(saved.llm_context, self.name))
+        self._context_is_whole = True
         self._taken_in.restore(saved.taken_in)
 
     @staticmethod

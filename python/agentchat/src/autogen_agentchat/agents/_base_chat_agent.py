@@ -18,6 +18,7 @@ from autogen_agentchat.base._task import RunCancelledError, task_messages
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ModelClientStreamingChunkEvent
 from autogen_agentchat.state import BaseState
 from autogen_core import CancellationToken, ComponentBase
+from autogen_core.lowlevel import RunScope
 
 
 class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
@@ -105,10 +106,12 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
             given = task_messages(task)
             output: list[BaseAgentEvent | BaseChatMessage] = list(given) if output_task_messages else []
             try:
-                response = _checked(self, await self.on_messages(given, cancellation_token or CancellationToken()))
+                with RunScope(self._name):
+                    response = await self.on_messages(given, cancellation_token or CancellationToken())
             except RunCancelledError as error:
                 error.messages = [*output, *error.messages]
                 raise
+            response = _checked(self, response)
             output += [item for item in response.inner_messages or () if not _is_chunk(item)]
             output.append(response.chat_message)
             # nothing to validate: all of it is made of messages
@@ -139,9 +142,15 @@ class BaseChatAgent(ChatAgent, ABC, ComponentBase[BaseModel]):
                     yield message
             response: Response | None = None
             token = cancellation_token or CancellationToken()
+            scope = RunScope(self._name)
             try:
                 async with aclosing(self.on_messages_stream(given, token)) as stream:
-                    async for item in stream:
+                    while True:
+                        try:
+                            with scope:  # not around the yields: the reader of this stream does work of its own
+                                item = await anext(stream)
+                        except StopAsyncIteration:
+                            break
                         if response is not None:
                             raise _unexpected(self, item, "after its Response, which must come last")
                         if isinstance(item, Response):

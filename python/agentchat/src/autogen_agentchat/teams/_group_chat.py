@@ -39,6 +39,7 @@ from autogen_agentchat.teams._protocol import (
 from autogen_agentchat.teams._run_channel import RunChannel
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
 from autogen_core import AgentId, AgentRuntime, CancellationToken, ComponentBase, SingleThreadedAgentRuntime
+from autogen_core.lowlevel import RunScope
 
 
 class GroupChatError(RuntimeError):
@@ -251,7 +252,8 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self, runtime: AgentRuntime, start: GroupChatStart, token: CancellationToken | None
     ) -> StopMessage:
         try:
-            return await runtime.send_message(start, self._manager_id, cancellation_token=token)
+            with RunScope(self._manager_name):  # the task's own: the reader of the stream is not in it
+                return await runtime.send_message(start, self._manager_id, cancellation_token=token)
         except StartRefusedError:
             raise
         except GroupChatError as error:  # of an inner team

@@ -22,6 +22,7 @@ from autogen_agentchat.teams._protocol import (
 )
 from autogen_agentchat.teams._sequential import SequentialRoutedAgent
 from autogen_core import CancellationToken, MessageContext, rpc
+from autogen_core.lowlevel import RunScope
 
 
 @runtime_checkable
@@ -64,10 +65,11 @@ class ChatAgentContainer(SequentialRoutedAgent):
         await self._gate.passed(ctx.cancellation_token)
         self._speaking = True
         try:
-            if isinstance(self._participant, Team):
-                said = await self._run_team(self._participant, message, ctx)
-            else:
-                said = await self._ask_agent(self._participant, message, ctx)
+            with RunScope(self._participant.name):
+                if isinstance(self._participant, Team):
+                    said = await self._run_team(self._participant, message, ctx)
+                else:
+                    said = await self._ask_agent(self._participant, message, ctx)
         finally:
             self._speaking = False
         result = self._result(said)

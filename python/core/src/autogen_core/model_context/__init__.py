@@ -1,6 +1,7 @@
 """Model contexts: the conversation of an agent, and the view of it that a model gets."""
 
 from ._context import ChatCompletionContext, ChatCompletionContextState
+from ._heal import HealedHistory, heal_history
 from ._windows import (
     BufferedChatCompletionContext,
     HeadAndTailChatCompletionContext,
@@ -13,6 +14,8 @@ __all__ = [
     "ChatCompletionContext",
     "ChatCompletionContextState",
     "HeadAndTailChatCompletionContext",
+    "HealedHistory",
     "TokenLimitedChatCompletionContext",
     "UnboundedChatCompletionContext",
+    "heal_history",
 ]

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from autogen_core._component import Component, ComponentModel
 from autogen_core.models._client import ChatCompletionClient
@@ -21,6 +21,8 @@ from ._pairs import group_of_each, without_halves
 
 class UnboundedChatCompletionContextConfig(BaseModel):
     """An unbounded context as data."""
+
+    model_config = ConfigDict(defer_build=True)
 
     initial_messages: list[LLMMessage] | None = None
 
@@ -45,6 +47,8 @@ class UnboundedChatCompletionContext(ChatCompletionContext, Component[UnboundedC
 
 class BufferedChatCompletionContextConfig(BaseModel):
     """A buffered context as data."""
+
+    model_config = ConfigDict(defer_build=True)
 
     buffer_size: int
     initial_messages: list[LLMMessage] | None = None
@@ -85,6 +89,8 @@ class BufferedChatCompletionContext(ChatCompletionContext, Component[BufferedCha
 
 class HeadAndTailChatCompletionContextConfig(BaseModel):
     """A head-and-tail context as data."""
+
+    model_config = ConfigDict(defer_build=True)
 
     head_size: int
     tail_size: int
@@ -132,6 +138,8 @@ class HeadAndTailChatCompletionContext(ChatCompletionContext, Component[HeadAndT
 
 class TokenLimitedChatCompletionContextConfig(BaseModel):
     """A token-limited context as data."""
+
+    model_config = ConfigDict(defer_build=True)
 
     model_client: ComponentModel
     token_limit: int | None = None

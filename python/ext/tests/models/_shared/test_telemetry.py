@@ -28,6 +28,9 @@ from autogen_core.models import (
 )
 from autogen_ext.models._shared import _telemetry
 from autogen_ext.models._shared._telemetry import model_call_span
+from autogen_ext.models.cache import ChatCompletionCache
+from autogen_ext.models.middleware import RetryClient
+from autogen_ext.models.replay import ReplayChatCompletionClient
 
 RESULT = CreateResult(
     finish_reason="function_calls",
@@ -103,6 +106,56 @@ def test_a_call_is_a_client_span_with_what_it_used(watch: Watch) -> None:
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://h:99999/v1", {"server.address": "h"}),
+        ("http://h:port/v1", {"server.address": "h"}),
+        ("http://[::1/v1", {}),
+        ("/v1", {}),
+        ("https://h/v1", {"server.address": "h", "server.port": 443}),
+    ],
+)
+def test_an_address_that_cannot_be_read_does_not_end_the_call(
+    watch: Watch, url: str, address: dict[str, str | int]
+) -> None:
+    with model_call_span("openai", "gpt-4o", url=url) as call:
+        call.answered(RESULT)
+    found = watch.span.attributes or {}
+    assert {name: value for name, value in found.items() if name.startswith("server.")} == address
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_through_caches_and_middleware_is_one_span_and_an_answer_from_a_cache_none(
+    watch: Watch, streamed: bool
+) -> None:
+    client = RetryClient(ChatCompletionCache(ReplayChatCompletionClient(["Two words."])))
+    for _ in range(2):
+        if streamed:
+            _ = [item async for item in client.create_stream(TALK)]
+        else:
+            await client.create(TALK)
+    assert watch.span.name == "chat replay"
+    assert (watch.span.attributes or {})["gen_ai.usage.output_tokens"] == 2
+    (duration,) = watch.points("gen_ai.client.operation.duration")
+    assert duration.count == 1
+
+
+def test_an_argument_that_an_sdk_marks_as_not_given_is_not_recorded(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = {"top_p": object(), "seed": 0, "stop": ["a", "b"], "max_tokens": None}
+    with model_call_span("openai", "gpt-4o", arguments=arguments):
+        pass
+    facts = {name: value for name, value in (watch.span.attributes or {}).items() if "request" in name}
+    assert facts == {
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.request.seed": 0,
+        "gen_ai.request.stop_sequences": ("a", "b"),
+    }
+    assert not caplog.records
 
 
 def test_tokens_and_duration_are_measured(watch: Watch) -> None:

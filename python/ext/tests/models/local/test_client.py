@@ -7,12 +7,18 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel, Field
 
 from autogen_core import CancellationToken, Image
 from autogen_core.logging import LLMCallEvent, LLMStreamEndEvent, LLMStreamStartEvent
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage, SystemMessage, UserMessage
+from autogen_ext.models import errors
 from autogen_ext.models.local import ContextLengthError, LocalChatCompletionClient, LocalModelError, NotGgufError
+from autogen_ext.models.local._encode import encode_request
 from autogen_ext.models.local._engine import Engine
 
 from .kit import WEATHER, becomes_busy, becomes_idle, text_of, user
@@ -168,8 +174,12 @@ async def test_requests_at_the_same_time_do_not_mix(client: LocalChatCompletionC
 
 
 async def test_a_conversation_longer_than_the_context_is_refused(client: LocalChatCompletionClient) -> None:
-    with pytest.raises(ContextLengthError, match="4096"):
+    with pytest.raises(errors.ContextLengthError, match="4096") as caught:
         await client.create([user("word " * 5000)])
+    assert isinstance(caught.value, ContextLengthError)
+    assert caught.value.provider == "local"
+    assert caught.value.limit == 4096
+    assert (caught.value.requested or 0) > 5000
     assert client.remaining_tokens([user("word " * 5000)]) < 0
 
 
@@ -213,6 +223,37 @@ async def test_calls_and_streams_are_logged_as_events(
     events = [record.msg for record in caplog.records]
     assert [type(event) for event in events] == [LLMCallEvent, LLMStreamStartEvent, LLMStreamEndEvent]
     assert json.loads(str(events[0]))["prompt_tokens"] == result.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_is_a_span_with_what_it_used(
+    client: LocalChatCompletionClient, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    exporter, tracers = InMemorySpanExporter(), TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: tracers)
+    if streamed:
+        *_, last = [item async for item in client.create_stream([user("Hi")], extra_create_args={"max_tokens": 3})]
+        assert isinstance(last, CreateResult)
+    else:
+        last = await client.create([user("Hi")], extra_create_args={"max_tokens": 3})
+    [span] = exporter.get_finished_spans()
+    facts = dict(span.attributes or {})
+    assert span.name.startswith("chat SmolLM2")
+    assert facts["gen_ai.provider.name"] == "local"
+    assert facts["gen_ai.request.max_tokens"] == 3
+    assert facts["gen_ai.usage.input_tokens"] == last.usage.prompt_tokens
+    assert facts["gen_ai.usage.output_tokens"] == 3
+    assert ("gen_ai.response.time_to_first_chunk" in facts) is streamed
+    tracers.shutdown()
+
+
+def test_whether_several_tools_may_be_called_is_no_field_of_the_engines_request() -> None:
+    several = {"parallel_tool_calls": True, "seed": 1}
+    request = encode_request([user("Hi")], [WEATHER], "auto", None, several)
+    assert request.parallel
+    assert request.sampling == {"seed": 1}
+    assert not encode_request([user("Hi")], [], "auto", None, several).parallel
 
 
 def test_a_configuration_makes_an_equal_client() -> None:

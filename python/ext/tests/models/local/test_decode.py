@@ -1,11 +1,12 @@
 """Reading what models write."""
 
 import json
+from typing import Any
 
 import pytest
 
 from autogen_ext.models.local import GenerationError
-from autogen_ext.models.local._decode import Reply, read_choice, read_written_calls
+from autogen_ext.models.local._decode import Reply, read_choice, read_choices, read_written_calls
 
 NAMES = {"get_weather", "get_time"}
 
@@ -79,3 +80,19 @@ def test_several_calls_written_as_text_are_all_understood() -> None:
 )
 def test_json_that_is_no_call_is_none(text: str) -> None:
     assert read_written_calls(text, {"f"}) == []
+
+
+LISTS: list[tuple[str, list[dict[str, Any]]]] = [
+    ("", []),
+    ("[", []),
+    ('[{"tool": "f", "arguments": {"n": 1}', []),
+    ('[{"tool": "f", "arguments": {"n": 1}}', [{"n": 1}]),
+    ('[{"tool": "f", "arguments": {"n": 1}}, {"tool": "f", "argum', [{"n": 1}]),
+    ('[{"tool": "f", "arguments": {"n": " a"}}, {"tool": "f", "arguments": {}}]', [{"n": "a"}, {}]),
+    ('[{"tool": "f", "arguments": {}}, {"tool": "g", "arguments": {}}]', [{}]),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), LISTS)
+def test_of_a_list_that_is_being_written_the_complete_calls_are_read(text: str, found: list[dict[str, Any]]) -> None:
+    assert [json.loads(call.arguments) for call in read_choices(text, {"f"})] == found

@@ -3,6 +3,7 @@
 The real engine is met in the other files; here a script stands for models that are too large to be tests.
 """
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
@@ -140,3 +141,41 @@ async def test_a_large_model_that_must_call_is_held_to_the_schema() -> None:
     _, reply = await run(engine, request(says("user", "Look!"), tools=[TOOL], must_call=True), LARGE)
     assert "final_answer" not in engine.requests[0]["grammar"]
     assert reply.calls[0].name == "look"
+
+
+TINY = Manner(native=False, tiny=True, gullible=True, bounds=Bounds(120, padded=True))
+
+
+def looks(*things: str) -> str:
+    return ", ".join(f'{{"tool": "look", "arguments": {{"at": "{thing}"}}}}' for thing in things)
+
+
+def seen_by(reply: Reply) -> list[Any]:
+    assert reply.finish == "function_calls"
+    return [json.loads(call.arguments)["at"] for call in reply.calls]
+
+
+async def test_a_small_model_lists_the_calls_beside_the_first_where_several_are_allowed() -> None:
+    engine = ScriptedEngine(text(looks("a cat")), text(f"[{looks('a cat', 'a dog')}]"))
+    asked = request(says("user", "Look at a cat and at something else"), tools=[TOOL], parallel=True)
+    _, reply = await run(engine, asked, SMALL)
+    assert seen_by(reply) == ["a cat", "a dog"]
+    assert len({call.id for call in reply.calls}) == 2
+    assert "'minItems': 1" in engine.requests[1]["grammar"]
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (20, 4)
+
+
+async def test_a_tiny_model_goes_on_until_it_repeats_itself_or_makes_something_up() -> None:
+    for listed in (("a cat", "a dog", "a cat", "a pig"), ("a cat", "a dog", "a cow", "a pig")):
+        engine = ScriptedEngine(text(looks("a cat")), text("[", *(f"{looks(thing)}, " for thing in listed)))
+        asked = request(says("user", "Look at a cat, a dog, a pig"), tools=[TOOL], parallel=True)
+        _, reply = await run(engine, asked, TINY)
+        assert seen_by(reply) == ["a cat", "a dog"]
+        assert "'minItems': 8" in engine.requests[1]["grammar"]
+        assert reply.usage.completion_tokens == 2 + 4, "the list counts, though it was stopped after its third call"
+
+
+async def test_a_model_whose_template_calls_tools_is_told_that_several_are_allowed() -> None:
+    engine = ScriptedEngine(text("Red."))
+    await run(engine, request(says("user", "Look!"), tools=[TOOL], parallel=True), LARGE)
+    assert engine.requests[0]["parallel_tool_calls"] is True

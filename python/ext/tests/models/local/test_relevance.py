@@ -6,7 +6,7 @@ import pytest
 
 from autogen_ext.models._shared._tools import ToolSpec
 from autogen_ext.models.local._decode import new_call
-from autogen_ext.models.local._relevance import concerned, is_unfounded
+from autogen_ext.models.local._relevance import concerned, is_quoted, is_unfounded
 
 TOOLS = [
     ToolSpec(name, description, {}, strict=False)
@@ -64,3 +64,22 @@ def test_a_call_that_nothing_in_the_request_speaks_for_is_unfounded(
     arguments: dict[str, Any], request_text: str, unfounded: bool
 ) -> None:
     assert is_unfounded(new_call("get_weather", arguments), TOOLS, request_text) is unfounded
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_text", "quoted"),
+    [
+        ({"city": "rome"}, "The weather in Paris and Rome", True),
+        ({"city": "東京"}, "東京は晴れていますか", True),
+        ({"city": "Oslo", "days": 3}, "Oslo, 3 days", True),
+        ({"city": "Oslo", "days": 3}, "Oslo, 30 days", False),
+        ({"city": "land"}, "Is it cold in Finland today?", False),
+        ({"city": "Paris"}, "Is it cold in Rome?", False),
+        ({}, "The weather, please", True),
+        ({}, "Hello!", False),
+    ],
+)
+def test_a_further_call_must_be_in_the_request_word_for_word(
+    arguments: dict[str, Any], request_text: str, quoted: bool
+) -> None:
+    assert is_quoted(new_call("get_weather", arguments), TOOLS, request_text) is quoted

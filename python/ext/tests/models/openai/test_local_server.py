@@ -4,9 +4,10 @@ Needs the extra `local` and the default model's weights; without them these test
 """
 
 import asyncio
-import contextlib
 import json
+import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -25,6 +26,7 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import FunctionTool
+from autogen_ext.models.errors import ContextLengthError
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 
 local: Any = pytest.importorskip("autogen_ext.models.local")
@@ -47,56 +49,62 @@ def weather(city: str) -> str:
 WEATHER = FunctionTool(weather, "Tells the weather in a city.", name="get_weather")
 
 
+def roll(sides: int) -> int:
+    """Roll a die."""
+    return sides
+
+
+DICE = FunctionTool(roll, "Rolls a die.", name="roll_dice")
+
+
 class Person(BaseModel):
     name: str
     age: int
 
 
-@contextlib.asynccontextmanager
-async def relay(target: str) -> AsyncGenerator[tuple[str, asyncio.Event], None]:
-    """A way to `target` that tells when the client's side of a connection is closed."""
-    closed = asyncio.Event()
-    host, port = target.removeprefix("http://").split("/")[0].split(":")
+class Departures(logging.Handler):
+    """Counts how often the server saw a client's connection closed before its answer was complete."""
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(4096):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._seen = threading.Semaphore(0)
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal begun
-        begun += 1
-        there, back = await asyncio.open_connection(host, int(port))
-        answering = asyncio.create_task(pump(there, writer))
-        await pump(reader, back)
-        closed.set()
-        await answering
-        handled.release()
+    def emit(self, record: logging.LogRecord) -> None:
+        if "went away" in record.getMessage():
+            self._seen.release()
 
-    begun, handled = 0, asyncio.Semaphore(0)
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", closed
-        for _ in range(begun):
-            await asyncio.wait_for(handled.acquire(), 10)
+    async def wait(self) -> bool:
+        """Wait for one more; tell whether it came."""
+        return await asyncio.to_thread(self._seen.acquire, timeout=10)
+
+
+@pytest.fixture
+def departures() -> Iterator[Departures]:
+    """What the server sees of clients that leave."""
+    handler, logger = Departures(), logging.getLogger("autogen_ext.models.local")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The address of the local server, which runs in an event loop of its own while these tests run."""
+def server() -> Iterator[Any]:
+    """The local server, which runs in an event loop of its own while these tests run."""
     try:
         server = local.LocalModelServer()
     except (ImportError, FileNotFoundError) as missing:
         pytest.skip(str(missing))
-    started: Future[str] = Future()
+    started: Future[None] = Future()
     ending = asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
         try:
             async with server:
-                started.set_result(server.base_url)
+                started.set_result(None)
                 await ending.wait()
         except BaseException as error:
             if not started.done():
@@ -106,7 +114,8 @@ def address() -> Iterator[str]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        yield started.result(60)
+        started.result(60)
+        yield server
     finally:
         loop.call_soon_threadsafe(ending.set)
         thread.join(60)
@@ -114,12 +123,20 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-async def client(address: str) -> AsyncGenerator[OpenAIChatCompletionClient, None]:
+async def client(server: Any) -> AsyncGenerator[OpenAIChatCompletionClient, None]:
     made = OpenAIChatCompletionClient(
-        model="any-name", api_key="none", base_url=address, model_info=INFO, temperature=0, max_tokens=60
+        model="any-name", api_key="none", base_url=server.base_url, model_info=INFO, temperature=0, max_tokens=60
     )
     yield made
     await made.close()
+
+
+def becomes_busy(engine: Any) -> None:
+    """Wait until the engine computes."""
+    until = time.monotonic() + 10
+    while not engine.busy:
+        assert time.monotonic() < until, "the engine does not begin"
+        time.sleep(0.01)
 
 
 def say(text: str) -> list[LLMMessage]:
@@ -151,66 +168,102 @@ async def test_a_stream_brings_the_same_answer_in_pieces_and_its_usage(client: O
     assert client.total_usage().completion_tokens == 2 * whole.usage.completion_tokens
 
 
+async def answer(
+    client: OpenAIChatCompletionClient, messages: list[LLMMessage], streamed: bool, **kwargs: Any
+) -> CreateResult:
+    if streamed:
+        return (await stream_of(client, messages, **kwargs))[1]
+    return await client.create(messages, **kwargs)
+
+
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("choice", ["required", WEATHER])
+@pytest.mark.parametrize("choice", ["auto", "required", WEATHER])
 async def test_a_tool_is_called_with_its_arguments(
     client: OpenAIChatCompletionClient, choice: Any, streamed: bool
 ) -> None:
-    question: list[LLMMessage] = [UserMessage(content="What is the weather in Paris?", source="user")]
-    arguments: dict[str, Any] = {"tools": [WEATHER], "tool_choice": choice}
-    if streamed:
-        _, result = await stream_of(client, question, **arguments)
-    else:
-        result = await client.create(question, **arguments)
+    tools = [DICE, WEATHER] if choice is WEATHER else [WEATHER]
+    result = await answer(client, say("What is the weather in Paris?"), streamed, tools=tools, tool_choice=choice)
     assert result.finish_reason == "function_calls"
     assert isinstance(result.content, list)
-    call = result.content[0]
+    [call] = result.content
     assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Paris"})
     assert call.id
+    assert result.usage.prompt_tokens > 5
+    assert result.usage.completion_tokens > 5
 
 
-async def test_without_leave_no_tool_is_called(client: OpenAIChatCompletionClient) -> None:
-    result = await client.create(say("What is the weather in Paris?"), tools=[WEATHER], tool_choice="none")
+async def test_a_tool_that_may_be_called_is_not_where_nothing_speaks_for_it(client: OpenAIChatCompletionClient) -> None:
+    result = await client.create(say("Hello!"), tools=[WEATHER], extra_create_args={"max_tokens": 5})
+    assert isinstance(result.content, str)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_without_leave_no_tool_is_called(client: OpenAIChatCompletionClient, streamed: bool) -> None:
+    asked = say("What is the weather in Paris?")
+    result = await answer(
+        client, asked, streamed, tools=[WEATHER], tool_choice="none", extra_create_args={"max_tokens": 5}
+    )
     assert isinstance(result.content, str)
 
 
 async def test_the_result_of_a_tool_is_taken_and_answered(client: OpenAIChatCompletionClient) -> None:
-    question: list[LLMMessage] = [UserMessage(content="What is the weather in Paris?", source="user")]
-    called = await client.create(question, tools=[WEATHER], tool_choice="required")
+    question = say("What is the weather in Paris?")
+    called = await client.create(question, tools=[WEATHER])
+    assert "sunny" in await reported(client, question, called)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_two_tools_are_called_at_once_and_both_results_are_taken(
+    client: OpenAIChatCompletionClient, streamed: bool
+) -> None:
+    question = say("What is the weather in Paris and in Rome?")
+    parallel = {"parallel_tool_calls": True}
+    called = await answer(client, question, streamed, tools=[WEATHER], extra_create_args=parallel)
+    assert called.finish_reason == "function_calls"
     assert isinstance(called.content, list)
-    done = FunctionExecutionResult(
-        content="Paris: sunny, 21 degrees", name="get_weather", call_id=called.content[0].id, is_error=False
-    )
-    answer = await client.create(
+    assert [json.loads(call.arguments) for call in called.content] == [{"city": "Paris"}, {"city": "Rome"}]
+    assert len({call.id for call in called.content}) == 2
+    if streamed:
+        said = await reported(client, question, called)
+        assert "Paris" in said
+        assert "Rome" in said
+
+
+async def reported(client: OpenAIChatCompletionClient, question: list[LLMMessage], called: CreateResult) -> str:
+    """Run the calls of an answer, and return what the model makes of the results."""
+    assert isinstance(called.content, list)
+    results = [
+        FunctionExecutionResult(
+            content=weather(**json.loads(call.arguments)), name=call.name, call_id=call.id, is_error=False
+        )
+        for call in called.content
+    ]
+    said = await client.create(
         [
             *question,
             AssistantMessage(content=called.content, source="bot"),
-            FunctionExecutionResultMessage(content=[done]),
-        ]
+            FunctionExecutionResultMessage(content=results),
+        ],
+        tools=[WEATHER],
     )
-    assert isinstance(answer.content, str)
-    assert answer.content
+    assert isinstance(said.content, str)
+    return said.content
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_structured_answer_fits_its_class(client: OpenAIChatCompletionClient, streamed: bool) -> None:
     question = say("Alice is 30 years old. Give her name and age as JSON.")
-    if streamed:
-        _, result = await stream_of(client, question, json_output=Person)
-    else:
-        result = await client.create(question, json_output=Person)
+    result = await answer(client, question, streamed, json_output=Person)
     assert isinstance(result.content, str)
     Person.model_validate_json(result.content)
 
 
-async def test_json_mode_answers_with_json(client: OpenAIChatCompletionClient) -> None:
-    result = await client.create(
-        say("Give the name and age of Alice, who is 30, as JSON."),
-        json_output=True,
-        extra_create_args={"max_tokens": 200},
-    )
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_json_mode_answers_with_json(client: OpenAIChatCompletionClient, streamed: bool) -> None:
+    question = say("Give the name and age of Alice, who is 30, as JSON.")
+    result = await answer(client, question, streamed, json_output=True, extra_create_args={"max_tokens": 200})
     assert isinstance(result.content, str)
-    json.loads(result.content)
+    assert isinstance(json.loads(result.content), dict)
 
 
 async def test_a_stop_text_and_a_limit_end_the_answer(client: OpenAIChatCompletionClient) -> None:
@@ -221,27 +274,47 @@ async def test_a_stop_text_and_a_limit_end_the_answer(client: OpenAIChatCompleti
     assert "Paris" not in str(stopped.content)
 
 
+async def test_the_same_seed_gives_the_same_answer_and_another_seed_another(client: OpenAIChatCompletionClient) -> None:
+    async def drawn(seed: int) -> str:
+        chance = {"temperature": 1.5, "seed": seed, "max_tokens": 12}
+        return str((await client.create(say("Tell me a story."), extra_create_args=chance)).content)
+
+    stories = [await drawn(seed) for seed in (1, 1, 2, 3)]
+    assert stories[0] == stories[1]
+    assert len(set(stories)) > 1
+
+
 @pytest.mark.parametrize("by_token", [False, True])
 async def test_giving_up_in_the_middle_closes_the_connection_and_the_next_call_is_answered(
-    address: str, by_token: bool
+    client: OpenAIChatCompletionClient, departures: Departures, by_token: bool
 ) -> None:
-    async with relay(address) as (detour, closed):
-        client = OpenAIChatCompletionClient(
-            model="any-name", api_key="none", base_url=detour, model_info=INFO, temperature=0, max_tokens=1500
-        )
-        token = CancellationToken()
-        stream = client.create_stream(say("Tell me a very long story."), cancellation_token=token)
-        assert await anext(stream)
-        if by_token:
-            token.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await anext(stream)
-        else:
-            await stream.aclose()
-        await asyncio.wait_for(closed.wait(), 10)
-        result = await asyncio.wait_for(client.create(say("Hi."), extra_create_args={"max_tokens": 5}), 30)
-        await client.close()
+    token = CancellationToken()
+    long = {"max_tokens": 1500}
+    stream = client.create_stream(say("Tell me a very long story."), extra_create_args=long, cancellation_token=token)
+    assert await anext(stream)
+    if by_token:
+        token.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await anext(stream)
+    else:
+        await stream.aclose()
+    assert await departures.wait(), "the server saw the connection closed"
+    result = await asyncio.wait_for(client.create(say("Hi."), extra_create_args={"max_tokens": 5}), 30)
     assert result.content
+
+
+async def test_a_cancelled_call_closes_the_connection(
+    client: OpenAIChatCompletionClient, departures: Departures, server: Any
+) -> None:
+    token = CancellationToken()
+    long = {"max_tokens": 1500}
+    asked = client.create(say("Tell me a very long story."), extra_create_args=long, cancellation_token=token)
+    call = asyncio.create_task(asked)
+    await asyncio.to_thread(becomes_busy, server._lease.engine_now())
+    token.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await departures.wait(), "the server saw the connection closed"
 
 
 async def test_counted_tokens_are_near_those_that_the_server_reports(client: OpenAIChatCompletionClient) -> None:
@@ -250,3 +323,16 @@ async def test_counted_tokens_are_near_those_that_the_server_reports(client: Ope
     result = await client.create(messages, extra_create_args={"max_tokens": 1})
     counted = client.count_tokens(messages)
     assert result.usage.prompt_tokens / 2 < counted < result.usage.prompt_tokens * 2
+    assert client.remaining_tokens(messages) < 8192
+    assert client.count_tokens(messages, tools=[WEATHER]) > counted
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_conversation_that_is_too_long_is_an_error_with_the_numbers(
+    client: OpenAIChatCompletionClient, streamed: bool
+) -> None:
+    with pytest.raises(ContextLengthError) as caught:
+        await answer(client, say("word " * 5000), streamed)
+    assert caught.value.limit == 4096
+    assert caught.value.requested is not None
+    assert caught.value.requested > 5000

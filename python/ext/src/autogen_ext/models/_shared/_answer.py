@@ -103,9 +103,12 @@ class Answer:
 
     def count(self, prompt_tokens: Any, completion_tokens: Any) -> None:
         """Take numbers of tokens; zeros and what is no number do not replace what was reported before."""
-        read = usage_of(prompt_tokens, completion_tokens)
-        if read.prompt_tokens or read.completion_tokens:
-            self.usage = read
+        self.use(usage_of(prompt_tokens, completion_tokens))
+
+    def use(self, usage: RequestUsage) -> None:
+        """Take a usage with its details, unless it is zero."""
+        if usage.prompt_tokens or usage.completion_tokens:
+            self.usage = usage
 
     def result(self) -> CreateResult:
         """Return the result.

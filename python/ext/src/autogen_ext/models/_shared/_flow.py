@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from autogen_core import EVENT_LOGGER_NAME, TRACE_LOGGER_NAME, CancellationToken
 from autogen_core.logging import LLMCallEvent, LLMStreamEndEvent, LLMStreamStartEvent
+from autogen_core.model_context import heal_history
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import Tool, ToolSchema
 
 from ._answer import Answer, AnswerForm, FindCalls
 from ._cancellation import cancellable, cancellable_items
-from ._heal import heal_history
 from ._replies import add_usage
 from ._telemetry import ModelCallSpan, model_call_span
 from ._tools import ToolChoice, ToolSpec, check_tool_choice, tool_specs

@@ -76,10 +76,7 @@ class WatchedCall(ModelCallSpan):
             "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
         }
-        parts = urlsplit(url) if url else None
-        if parts and parts.hostname:
-            self._attributes["server.address"] = parts.hostname
-            self._attributes["server.port"] = parts.port or (443 if parts.scheme == "https" else 80)
+        self._attributes |= _address_of(url) if url else {}
 
     def begin(self, arguments: Mapping[str, Any], *, streamed: bool) -> None:
         """Start the span, below the current one."""
@@ -91,7 +88,7 @@ class WatchedCall(ModelCallSpan):
             attributes["gen_ai.request.stream"] = True
         for name, attribute in _ARGUMENTS.items():
             value = arguments.get(name)
-            if value is not None:
+            if isinstance(value, str | int | float | list | tuple):  # an SDK has objects for what is not given
                 attributes[attribute] = [value] if name == "stop" and isinstance(value, str) else value
         tracer = self._tracers.get_tracer(_SCOPE)
         self._span = tracer.start_span(f"chat {self._model}", kind=SpanKind.CLIENT, attributes=attributes)
@@ -188,6 +185,22 @@ def _histograms(meters: MeterProvider) -> tuple[Histogram, Histogram]:
         )
         _made = (meters, (duration, tokens))
     return _made[1]
+
+
+def _address_of(url: str) -> dict[str, AttributeValue]:
+    """Return where a request goes, as far as it can be read: what is wrong with an address is for the call to say."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return {}
+    if not host:
+        return {}
+    try:
+        port = parts.port
+    except ValueError:
+        return {"server.address": host}
+    return {"server.address": host, "server.port": port or (443 if parts.scheme == "https" else 80)}
 
 
 def _content_of(message: LLMMessage) -> dict[str, Any]:

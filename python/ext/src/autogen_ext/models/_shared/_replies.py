@@ -1,8 +1,11 @@
 """Two small things in every model's reply: what it used, and why it ended. Stands on the model contract."""
 
+from collections.abc import Callable
 from typing import Any
 
 from autogen_core.models import FinishReasons, RequestUsage
+
+from ._usage import DetailedUsage
 
 _STOP_REASONS: dict[str, FinishReasons] = {
     "stop": "stop",
@@ -36,13 +39,44 @@ def is_known_stop_reason(reason: str) -> bool:
     return reason.lower() in _STOP_REASONS
 
 
-def usage_of(prompt_tokens: Any, completion_tokens: Any) -> RequestUsage:
-    """Make a usage from what a provider reported; what is missing or no number counts as zero."""
-    return RequestUsage(prompt_tokens=_count(prompt_tokens), completion_tokens=_count(completion_tokens))
+def usage_of(
+    prompt_tokens: Any,
+    completion_tokens: Any,
+    *,
+    cached_tokens: Any = None,
+    cache_write_tokens: Any = None,
+    reasoning_tokens: Any = None,
+) -> RequestUsage:
+    """Make a usage from what a provider reported; what is missing or no number counts as zero.
+
+    It is a `DetailedUsage` where details were reported.
+    """
+    prompt, completion = _count(prompt_tokens), _count(completion_tokens)
+    cached, written, reasoning = _count(cached_tokens), _count(cache_write_tokens), _count(reasoning_tokens)
+    if cached or written or reasoning:
+        return DetailedUsage(prompt, completion, cached, written, reasoning)
+    return RequestUsage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def usage_in_openai_form(usage: Any, get: Callable[[Any, str], Any]) -> RequestUsage:
+    """Make a usage from one in the form of OpenAI's chat completions, which many servers share.
+
+    Args:
+        usage: As the server sent it.
+        get: Returns what an object has under a name, or `None`.
+    """
+    cached = get(get(usage, "prompt_tokens_details"), "cached_tokens")
+    return usage_of(
+        get(usage, "prompt_tokens"),
+        get(usage, "completion_tokens"),
+        # DeepSeek's servers have a name of their own: https://api-docs.deepseek.com/guides/kv_cache
+        cached_tokens=get(usage, "prompt_cache_hit_tokens") if cached is None else cached,
+        reasoning_tokens=get(get(usage, "completion_tokens_details"), "reasoning_tokens"),
+    )
 
 
 def add_usage(one: RequestUsage, other: RequestUsage) -> RequestUsage:
-    """Return the sum of two usages."""
+    """Return the sum of two usages, without their details."""
     return RequestUsage(
         prompt_tokens=one.prompt_tokens + other.prompt_tokens,
         completion_tokens=one.completion_tokens + other.completion_tokens,

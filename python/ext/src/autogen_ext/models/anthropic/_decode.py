@@ -77,10 +77,8 @@ class Reply:
     def usage(self) -> RequestUsage:
         """What the server reported so far, tokens read from and written to its cache included; else zero."""
         read = sum(self._counts.get(name, 0) for name in _COUNTS[:3])
-        usage = usage_of(read, self._counts.get("output_tokens", 0))
-        # The contract has two numbers only; ledgers look for these, where they are set.
-        vars(usage).update({name: self._counts[count] for name, count in _DETAILS.items() if self._counts.get(count)})
-        return usage
+        details = {name: self._counts.get(count) for name, count in _DETAILS.items()}
+        return usage_of(read, self._counts.get("output_tokens"), **details)
 
     @property
     def raw(self) -> dict[str, Any]:

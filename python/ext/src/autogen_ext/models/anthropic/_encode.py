@@ -13,6 +13,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from autogen_core import FunctionCall, Image
+from autogen_core.model_context import heal_history
 from autogen_core.models import (
     AssistantMessage,
     FunctionExecutionResult,
@@ -22,7 +23,6 @@ from autogen_core.models import (
     SystemMessage,
     UserMessage,
 )
-from autogen_ext.models._shared._heal import heal_history
 from autogen_ext.models._shared._names import normalize_name
 from autogen_ext.models._shared._tools import ToolSpec
 

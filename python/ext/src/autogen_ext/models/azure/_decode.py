@@ -10,6 +10,7 @@ from autogen_core.models import ChatCompletionTokenLogprob, TopLogprob
 from autogen_ext.models._shared._answer import Answer
 from autogen_ext.models._shared._flow import get
 from autogen_ext.models._shared._provider_data import merge_fragments
+from autogen_ext.models._shared._replies import usage_in_openai_form
 
 _REASONING = ("reasoning_content", "reasoning")
 _READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "audio", *_REASONING})
@@ -66,7 +67,7 @@ def read_update(answer: Answer, update: Any) -> list[str]:
 
 def _read_usage(answer: Answer, usage: Any) -> None:
     if usage is not None:
-        answer.count(get(usage, "prompt_tokens"), get(usage, "completion_tokens"))
+        answer.use(usage_in_openai_form(usage, get))
 
 
 def _read_logprobs(answer: Answer, choice: Any) -> None:

@@ -13,6 +13,7 @@ from ._prompts import (
     DEFAULT_SYSTEM,
     Message,
     Signature,
+    parallel_demonstrations,
     report_messages,
     result_line,
     tool_demonstrations,
@@ -21,14 +22,21 @@ from ._prompts import (
 from ._request import ChatRequest, Manner
 
 
-def choice_messages(request: ChatRequest, manner: Manner) -> list[Message]:
-    """Return a conversation whose next message is a choice. Tiny models are shown the last request alone."""
+def choice_messages(request: ChatRequest, manner: Manner, *, several: bool = False) -> list[Message]:
+    """Return a conversation whose next message is a choice. Tiny models are shown the last request alone.
+
+    Args:
+        request: What is asked.
+        manner: How to treat the model.
+        several: The next message is a list of choices.
+    """
+    demonstrations = parallel_demonstrations if several else tool_demonstrations
     work = pending(request.messages)
     if manner.tiny:
-        messages = tool_demonstrations("", leading_space=True)
+        messages = demonstrations("", leading_space=True)
         asked = last_request(request.messages)
     else:
-        messages = tool_demonstrations(system_text(request.messages), leading_space=False)
+        messages = demonstrations(system_text(request.messages), leading_space=False)
         turns = for_template(request.messages[: len(request.messages) - len(work)])
         asked = turns.pop()["content"] if turns and turns[-1]["role"] == "user" else last_request(request.messages)
         messages += [turn for turn in turns if turn["role"] != "system"]
@@ -49,7 +57,8 @@ def answer_messages(request: ChatRequest, manner: Manner) -> list[Message]:
 
 def native_prompt(request: ChatRequest) -> dict[str, Any]:
     """Return the conversation and the tools for a chat template that knows tools."""
-    return {"messages": request.messages, "tools": [encode_tool(tool) for tool in request.tools]}
+    prompt: dict[str, Any] = {"messages": request.messages, "tools": [encode_tool(tool) for tool in request.tools]}
+    return {**prompt, "parallel_tool_calls": True} if request.parallel else prompt
 
 
 def is_native(request: ChatRequest, manner: Manner) -> bool:

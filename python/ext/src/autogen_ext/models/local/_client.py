@@ -26,6 +26,7 @@ from autogen_core.models import (
 from autogen_core.tools import Tool, ToolSchema
 from autogen_ext.models._shared._cancellation import cancellable, cancellable_items
 from autogen_ext.models._shared._replies import add_usage
+from autogen_ext.models._shared._telemetry import ModelCallSpan, model_call_span
 
 from ._decode import Reply
 from ._encode import encode_request, encode_tool
@@ -125,6 +126,7 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
         weights = find_weights(model, sha256)
         settings = EngineSettings(weights.path, n_ctx=n_ctx, n_threads=n_threads or default_threads())
         self._lease = EngineLease(weights, settings)
+        self._name = weights.path.stem
         weakref.finalize(self, self._lease.release).atexit = False
         self._usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
 
@@ -142,12 +144,13 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
 
         Args:
             messages: The conversation, oldest first.
-            tools: What the model may call; it calls one at a time.
+            tools: What the model may call: one at a time, unless `parallel_tool_calls` is among the extra arguments.
             tool_choice: Whether it may call tools (`auto`), must call one (`required`), must call none (`none`), or
                 must call this one.
             json_output: `True` for any JSON object, a pydantic class for JSON of its form, which the engine enforces.
             extra_create_args: Fields of llama.cpp's chat completion request, such as `temperature`, `max_tokens`,
-                `seed`, `stop`, `top_p`; they win over the client's.
+                `seed`, `stop`, `top_p`; they win over the client's. With `parallel_tool_calls` one answer may hold several
+                calls; the smallest models take about a second more for that.
             cancellation_token: Stops the engine, at its next token.
 
         Raises:
@@ -157,9 +160,12 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
             asyncio.CancelledError: The token was cancelled.
         """
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
-        reply = await cancellable(self._whole(request), cancellation_token)
-        self._usage = add_usage(self._usage, reply.usage)
-        result = reply.result()
+        with self._watching(request, messages) as call:
+            with call.current():
+                reply = await cancellable(self._whole(request), cancellation_token)
+            self._usage = add_usage(self._usage, reply.usage)
+            result = reply.result()
+            call.answered(result)
         if _events.isEnabledFor(logging.INFO):
             _events.info(
                 LLMCallEvent(
@@ -199,18 +205,21 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
         if _events.isEnabledFor(logging.INFO):
             _events.info(LLMStreamStartEvent(messages=request.messages))
         result: CreateResult | None = None
-        async with (
-            aclosing(self._chat(request)) as stream,
-            aclosing(cancellable_items(stream, cancellation_token)) as pieces,
-        ):
-            async for piece in pieces:
-                if isinstance(piece, str):
-                    yield piece
-                    continue
-                self._usage = add_usage(self._usage, piece.usage)
-                result = piece.result()
-        if result is None:
-            raise GenerationError("The engine ended its answer without a result.")
+        with self._watching(request, messages, streamed=True) as call:
+            async with (
+                aclosing(self._chat(request)) as stream,
+                aclosing(cancellable_items(stream, cancellation_token)) as pieces,
+            ):
+                async for piece in pieces:
+                    call.first_chunk()
+                    if isinstance(piece, str):
+                        yield piece
+                        continue
+                    self._usage = add_usage(self._usage, piece.usage)
+                    result = piece.result()
+            if result is None:
+                raise GenerationError("The engine ended its answer without a result.")
+            call.answered(result)
         if _events.isEnabledFor(logging.INFO):
             _events.info(
                 LLMStreamEndEvent(
@@ -278,6 +287,11 @@ class LocalChatCompletionClient(ChatCompletionClient, Component[LocalChatComplet
         if self._config.seed is not None:
             sampling["seed"] = self._config.seed
         return encode_request(messages, tools, tool_choice, json_output, {**sampling, **extra})
+
+    def _watching(
+        self, request: ChatRequest, messages: Sequence[LLMMessage], *, streamed: bool = False
+    ) -> ModelCallSpan:
+        return model_call_span("local", self._name, messages=messages, arguments=request.sampling, streamed=streamed)
 
     async def _chat(self, request: ChatRequest) -> AsyncGenerator[str | Reply, None]:
         engine = await self._lease.engine()

@@ -68,6 +68,21 @@ def read_choice(reply: Reply, names: Collection[str]) -> FunctionCall | None:
         raise GenerationError(f"The choice of a tool cannot be read; {reason}. It is: {reply.text[:200]!r}") from error
 
 
+def read_choices(text: str, names: Collection[str]) -> list[FunctionCall]:
+    """Return the calls in a list that is perhaps still being written: those that are complete."""
+    decoder, calls = json.JSONDecoder(), list[FunctionCall]()
+    position = text.find("{")
+    while position >= 0:
+        try:
+            item, end = decoder.raw_decode(text, position)
+            [name] = {item["tool"]} & set(names)
+            calls.append(new_call(name, without_padding(item["arguments"])))
+        except (ValueError, KeyError, TypeError):
+            break
+        position = text.find("{", end)
+    return calls
+
+
 def read_written_calls(text: str, names: Collection[str]) -> list[FunctionCall]:
     """Return the calls that a model wrote as text: bare, in a code fence, or between tags, each with a known name."""
     found: list[FunctionCall] = []

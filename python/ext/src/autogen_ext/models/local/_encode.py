@@ -39,12 +39,14 @@ def encode_request(
     if refused:
         raise ValueError(f"extra_create_args cannot set {', '.join(sorted(refused))}: use the parameters of create.")
     specs, must_call = encode_tools(tools, tool_choice)
+    parallel = bool(specs) and sampling.get("parallel_tool_calls") is True
     return ChatRequest(
         messages=encode_messages(messages),
         tools=specs,
         must_call=must_call,
+        parallel=parallel,
         output=encode_output(json_output),
-        sampling=sampling,
+        sampling={name: value for name, value in sampling.items() if name != "parallel_tool_calls"},
     )
 
 

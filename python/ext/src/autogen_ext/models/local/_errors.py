@@ -1,6 +1,6 @@
-"""What can go wrong with a local model, as a tree. Stands on core's errors; knows no engine.
+"""What can go wrong with a local model, as a tree. Stands on the errors of all model clients; knows no engine.
 
-autogen_core.exceptions.AutoGenError
+autogen_ext.models.errors.ModelClientError
 └── LocalModelError
 ├── EngineMissingError     the engine is not installed (an ImportError)
 ├── ModelMissingError      no file under that path, or the default model is not installed (a FileNotFoundError)
@@ -8,17 +8,19 @@ autogen_core.exceptions.AutoGenError
 │   ├── NotGgufError       it is no GGUF file
 │   └── ChecksumError      it is not the file that was expected
 ├── ModelLoadError         the engine could not load the file
-├── ContextLengthError     the prompt is longer than the context (a ValueError)
+├── ContextLengthError     the prompt is longer than the context (that of all model clients, and a ValueError)
 └── GenerationError        the engine refused or broke off a request
 """
 
 from pathlib import Path
 
-from autogen_core.exceptions import AutoGenError
+from autogen_ext.models import errors
 
 
-class LocalModelError(AutoGenError):
+class LocalModelError(errors.ModelClientError):
     """The root of what goes wrong with a local model."""
+
+    provider = "local"
 
 
 class EngineMissingError(LocalModelError, ImportError):
@@ -95,12 +97,12 @@ class ModelLoadError(LocalModelError):
         self.path = path
 
 
-class ContextLengthError(LocalModelError, ValueError):
+class ContextLengthError(LocalModelError, errors.ContextLengthError, ValueError):
     """A prompt is longer than the context.
 
     Attributes:
-        prompt_tokens: Tokens of the prompt.
-        n_ctx: Tokens that the context holds, the answer included.
+        prompt_tokens: Tokens of the prompt; also `requested`.
+        n_ctx: Tokens that the context holds, the answer included; also `limit`.
     """
 
     def __init__(self, prompt_tokens: int, n_ctx: int) -> None:
@@ -108,8 +110,8 @@ class ContextLengthError(LocalModelError, ValueError):
             f"The prompt has {prompt_tokens} tokens, but the context holds {n_ctx}: shorten the conversation (a buffered "
             "or token-limited model context does so by itself) or the text, or load the model with a larger n_ctx."
         )
-        self.prompt_tokens = prompt_tokens
-        self.n_ctx = n_ctx
+        self.prompt_tokens = self.requested = prompt_tokens
+        self.n_ctx = self.limit = n_ctx
 
 
 class GenerationError(LocalModelError):

@@ -38,6 +38,12 @@ _DEMO_TOOLS = (
 )
 
 
+_TOOLS_SYSTEM = (
+    "You call tools. Reply with a JSON list: each tool that is needed and its arguments, copied word for word from the "
+    "request."
+)
+
+
 def tool_demonstrations(system: str, *, leading_space: bool) -> list[Message]:
     """Return how a conversation begins in which tools are chosen: an instruction, and four choices that were right.
 
@@ -57,7 +63,29 @@ def tool_demonstrations(system: str, *, leading_space: bool) -> list[Message]:
             f'{{"tool": "find_book", "arguments": {{"title": "{space}Moby Dick"}}}}',
         ),
     )
-    messages: list[Message] = [{"role": "system", "content": "\n\n".join(filter(None, (_TOOL_SYSTEM, system)))}]
+    return _demonstrated(_TOOL_SYSTEM, system, demonstrations)
+
+
+def parallel_demonstrations(system: str, *, leading_space: bool) -> list[Message]:
+    """Return the same for several tools at once; arguments as for `tool_demonstrations`."""
+    space = " " if leading_space else ""
+
+    def book(title: str) -> str:
+        return f'{{"tool": "find_book", "arguments": {{"title": "{space}{title}"}}}}'
+
+    demonstrations = (
+        (_DEMO_TOOLS[:1], "Hello, how are you?", f'[{{"tool": "{FINAL_ANSWER}"}}]'),
+        (_DEMO_TOOLS, "What is 17 plus 25?", '[{"tool": "add", "arguments": {"a": 17, "b": 25}}]'),
+        (_DEMO_TOOLS, "Do you have the books Moby Dick and Emma?", f"[{book('Moby Dick')}, {book('Emma')}]"),
+        (_DEMO_TOOLS, "Thanks, that is all.", f'[{{"tool": "{FINAL_ANSWER}"}}]'),
+    )
+    return _demonstrated(_TOOLS_SYSTEM, system, demonstrations)
+
+
+def _demonstrated(
+    instruction: str, system: str, demonstrations: Sequence[tuple[Sequence[Signature], str, str]]
+) -> list[Message]:
+    messages: list[Message] = [{"role": "system", "content": "\n\n".join(filter(None, (instruction, system)))}]
     for tools, request, choice in demonstrations:
         messages.append({"role": "user", "content": tool_request(tools, request)})
         messages.append({"role": "assistant", "content": choice})

@@ -7,25 +7,29 @@ clients or servers.
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from autogen_core import FunctionCall
 from autogen_ext.models._shared._replies import add_usage, normalize_stop_reason, usage_of
 from autogen_ext.models._shared._tool_calls import ToolCallAssembler
+from autogen_ext.models._shared._tools import ToolSpec
 
 from ._asking import answer_messages, choice_messages, first_prompt, is_native, native_prompt
 from ._conversation import calls_in, last_request, pending, results_in
-from ._decode import HELD_TO_NO_SCHEMA, Reply, read_choice, read_written_calls
+from ._decode import HELD_TO_NO_SCHEMA, Reply, read_choice, read_choices, read_written_calls
 from ._engine import Engine, Json
 from ._errors import GenerationError
-from ._relevance import concerned, is_unfounded
+from ._relevance import concerned, is_quoted, is_unfounded
 from ._request import ChatRequest, Manner, ToolCalling
-from ._schemas import Bounds, choice_schema, output_schema
+from ._schemas import Bounds, choice_schema, choices_schema, output_schema
 
 _CHOICE_TOKENS = 1024
 """Tokens that a choice may have. Its schema bounds it, so this is never reached but by very large argument lists."""
+
+_MOST_CALLS = 8
+"""Calls in one answer."""
 
 _CALL_STARTS = ("{", "[", "```", "<")
 """How a call begins that a model writes as text."""
@@ -75,6 +79,7 @@ class _Turn:
     def __init__(self, engine: Engine, request: ChatRequest, manner: Manner) -> None:
         self.reply = Reply()
         self._engine = engine
+        self._tools = request.tools
         self._request = _narrowed(request, manner)
         self._manner = manner
         self._said = last_request(request.messages)
@@ -98,9 +103,62 @@ class _Turn:
         self.reply = Reply(usage=self.reply.usage)
         if call is None or (may_answer and self._leads_nowhere(call)):
             return False
-        self.reply.calls = [call]
-        self.reply.finish = "function_calls"
+        calls = [call]
+        if request.parallel:
+            async with aclosing(self._further(call)) as further:
+                calls += [item async for item in further]
+        self.reply.calls, self.reply.finish = calls, "function_calls"
         return True
+
+    async def _further(self, first: FunctionCall) -> AsyncGenerator[FunctionCall, None]:
+        """Yield the calls beside the first one that a request asks for.
+
+        A model that follows instructions writes a list of all calls. The smallest ones end such a list too early, and mix
+        the tools up; so they write one for each tool, and are made to go on until they repeat themselves or make
+        something up.
+        """
+        made = {_comparable(*done) for done in calls_in(self._work)} | {_comparable(first.name, first.arguments)}
+        count = 1
+        for tools in self._lists():
+            seen: set[tuple[str, str]] = set()
+            async with aclosing(self._listed(tools)) as calls:
+                async for call in calls:
+                    known = _comparable(call.name, call.arguments)
+                    made_up = self._manner.gullible and not is_quoted(call, tools, self._said)
+                    if known in seen or made_up or count == _MOST_CALLS:
+                        break
+                    seen.add(known)
+                    if known not in made:
+                        made.add(known)
+                        count += 1
+                        yield call
+
+    def _lists(self) -> list[Sequence[ToolSpec]]:
+        """Return the tools of each list of calls that is to be written."""
+        if not self._manner.tiny:
+            return [self._tools]
+        return [[tool] for tool in self._tools if concerned([tool], self._said)] or [self._request.tools]
+
+    async def _listed(self, tools: Sequence[ToolSpec]) -> AsyncGenerator[FunctionCall, None]:
+        """Yield the calls of a list as they are written. Closing it stops the engine."""
+        at_least = _MOST_CALLS if self._manner.tiny else 1
+        schema = choices_schema(tools, self._manner.bounds, count=_MOST_CALLS, at_least=at_least)
+        body: Json = {
+            "messages": choice_messages(replace(self._request, tools=tools), self._manner, several=True),
+            "grammar": self._engine.grammar(schema),
+            "temperature": 0.0,
+            "max_tokens": _CHOICE_TOKENS,
+        }
+        self.reply = Reply(usage=self.reply.usage)
+        names, done = {tool.name for tool in tools}, 0
+        async with aclosing(self._stream(body)) as pieces:
+            async for piece in pieces:
+                if "}" not in piece:
+                    continue
+                calls = read_choices(self.reply.text, names)
+                for call in calls[done:]:
+                    yield call
+                done = len(calls)
 
     def _leads_nowhere(self, call: FunctionCall) -> bool:
         """Tell whether a call was made before, or was made up by a model that cannot tell small talk."""
@@ -143,10 +201,8 @@ class _Turn:
         """Send a request; yield the pieces of text, and gather everything in the reply."""
         reply, assembler = self.reply, ToolCallAssembler()
         finish: str | None = None
-        async with aclosing(self._engine.chat(body)) as chunks:
+        async with aclosing(self._chunks(body)) as chunks:
             async for chunk in chunks:
-                if chunk.get("usage"):
-                    self._count(chunk["usage"])
                 for choice in chunk.get("choices", ()):
                     finish = choice.get("finish_reason") or finish
                     delta: Json = choice.get("delta") or {}
@@ -166,9 +222,22 @@ class _Turn:
         reply.calls = assembler.calls()
         reply.finish = normalize_stop_reason(finish, has_calls=bool(reply.calls))
 
-    def _count(self, usage: Json) -> None:
-        used = usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens"))
-        self.reply.usage = add_usage(self.reply.usage, used)
+    async def _chunks(self, body: Json) -> AsyncGenerator[Json, None]:
+        """Send a request and count what it used, also where it is stopped before the engine says how much that was."""
+        read, written = 0, 0
+        try:
+            async with aclosing(self._engine.chat(body)) as chunks:
+                async for chunk in chunks:
+                    progress, usage = chunk.get("prompt_progress"), chunk.get("usage")
+                    if progress:
+                        read = progress["total"]
+                    if usage:
+                        read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+                    elif not progress:
+                        written += 1  # the engine hands over each token
+                    yield chunk
+        finally:
+            self.reply.usage = add_usage(self.reply.usage, usage_of(read, written))
 
 
 def _check_json(text: str) -> None:

@@ -48,6 +48,20 @@ def is_unfounded(call: FunctionCall, tools: Sequence[ToolSpec], request: str) ->
     return not concerned(called, request) and not _is_grounded(call, request)
 
 
+def is_quoted(call: FunctionCall, tools: Sequence[ToolSpec], request: str) -> bool:
+    """Tell whether a request has every argument of a call in it, word for word; without any, whether it is about the tool."""
+    values = _plain_values(json.loads(call.arguments))
+    if not values:
+        return bool(concerned([tool for tool in tools if tool.name == call.name], request))
+    return all(_is_within(value, request) for value in values)
+
+
+def _is_within(text: str, request: str) -> bool:
+    if not text.isascii():  # scripts without spaces have no words
+        return text.lower() in request.lower()
+    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", request, re.IGNORECASE) is not None
+
+
 def _is_grounded(call: FunctionCall, request: str) -> bool:
     """Tell whether an argument says something that the request says, and is not just all of it."""
     said = _telling(request)

@@ -26,6 +26,7 @@ class ChatRequest:
         messages: The conversation in OpenAI's form.
         tools: What may be called.
         must_call: Whether one of them has to be.
+        parallel: Whether one answer may hold several calls.
         output: The schema that an answer in words has to follow instead; `None` for free text.
         sampling: Further fields of the engine's request, such as `temperature` and `max_tokens`.
     """
@@ -33,6 +34,7 @@ class ChatRequest:
     messages: list[Message]
     tools: Sequence[ToolSpec] = ()
     must_call: bool = False
+    parallel: bool = False
     output: JsonSchema | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
 

@@ -64,6 +64,13 @@ def choice_schema(tools: Sequence[ToolSpec], bounds: Bounds, *, may_answer: bool
     return schema
 
 
+def choices_schema(tools: Sequence[ToolSpec], bounds: Bounds, *, count: int, at_least: int) -> JsonSchema:
+    """Return the schema of a list of choices, each a tool and its arguments."""
+    one = choice_schema(tools, bounds, may_answer=False)
+    outer = {key: one.pop(key) for key in ("x-guidance", "$defs") if key in one}
+    return {**outer, "type": "array", "items": one, "minItems": at_least, "maxItems": count}
+
+
 def output_schema(schema: JsonSchema, bounds: Bounds | None) -> JsonSchema:
     """Return the schema of an answer in JSON; with bounds where the model needs them."""
     return {**_COMPACT, **(bounded(schema, bounds) if bounds else schema)}

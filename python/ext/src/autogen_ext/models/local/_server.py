@@ -39,6 +39,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 _SHUTDOWN_S = 1
 """Seconds that open connections get at the end. What the model computes for them is given up at once."""
 
+_LEFT = "The client of %s went away."
+
 _logger = logging.getLogger("autogen_ext.models.local")
 
 
@@ -287,7 +289,7 @@ class _EventStream(Response):
         try:
             await self._while_connected(receive, self._send(send))
         except (ClientDisconnect, OSError):
-            _logger.debug("The client of %s went away.", scope.get("path"))
+            _logger.debug(_LEFT, scope.get("path"))
         finally:
             await self._events.aclose()
 
@@ -333,6 +335,7 @@ def _answering(handle: Handler) -> Handler:
         try:
             return await handle(request)
         except ClientDisconnect:
+            _logger.debug(_LEFT, request.url.path)
             return Response(status_code=499)  # nobody reads it
         except Exception as error:
             _logger.debug("A request failed.", exc_info=True)

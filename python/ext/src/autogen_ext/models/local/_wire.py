@@ -6,7 +6,7 @@ Stands on `_request` and `_decode`; must not know the web framework or any engin
 import base64
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
@@ -42,6 +42,7 @@ class WireError(Exception):
         status: The HTTP status.
         param: The field that is wrong, if it is one.
         code: A word for programs.
+        numbers: Further fields of the error, named as llama.cpp names them.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class WireError(Exception):
         param: str | None = None,
         code: str | None = None,
         status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        numbers: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.param = param
         self.code = code
         self.status = status
+        self.numbers = numbers or {}
 
     @classmethod
     def of(cls, error: Exception) -> "WireError":
@@ -64,7 +67,8 @@ class WireError(Exception):
             case WireError():
                 return error
             case ContextLengthError():
-                return cls(str(error), param="messages", code="context_length_exceeded")
+                numbers = {"n_prompt_tokens": error.prompt_tokens, "n_ctx": error.n_ctx}
+                return cls(str(error), param="messages", code="context_length_exceeded", numbers=numbers)
             case ValueError():
                 return cls(str(error))
             case LocalModelError():
@@ -76,7 +80,7 @@ class WireError(Exception):
     def body(self) -> Json:
         """Return the body of the answer."""
         kind = "server_error" if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code, **self.numbers}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def read_chat(body: Any, *, max_tokens: int) -> ChatBody:
         messages=_read_messages(fields.get("messages")),
         tools=tools,
         must_call=must_call,
+        parallel=bool(tools) and fields.get("parallel_tool_calls") is True,
         output=_read_output(fields.get("response_format")),
         sampling={**sampling, "max_tokens": limit},
     )

@@ -6,6 +6,8 @@
 `ChatCompletionCache` and `CassetteClient` answer without the model, `LedgerClient` and `BudgetClient` count what is used.
 """
 
+from autogen_ext.models._shared._usage import DetailedUsage
+
 from ._base import Items, ModelCall, ModelMiddleware
 from ._breaker import Circuit, CircuitBreakerClient, CircuitBreakerConfig, CircuitSettings
 from ._budget import Budget, BudgetSettings
@@ -20,7 +22,7 @@ from ._ledger import LedgerClient, LedgerConfig, LedgerSettings, UsageLedger, Us
 from ._limiter import RateLimit, RateLimitSettings
 from ._rate_limit import RateLimitClient, RateLimitConfig
 from ._retry import RetryClient, RetryConfig
-from ._usage import DetailedUsage, UsageScope, current_scope, price_of, usage_scope
+from ._usage import UsageScope, current_scope, price_of, usage_scope
 
 __all__ = [
     "Budget",

@@ -8,11 +8,12 @@ from pydantic import BaseModel, Field
 
 from autogen_core import Component, ComponentModel
 from autogen_core.models import AssistantMessage, ChatCompletionClient, CreateResult, ModelFamily, RequestUsage
+from autogen_ext.models._shared._usage import DetailedUsage, detailed
 
 from ._base import Items, ModelCall, ModelMiddleware
 from ._budget import Amount, Budget, BudgetSettings
 from ._failures import costs_nothing
-from ._usage import DetailedUsage, Price, config_of, detailed, model_of, price_of
+from ._usage import Price, config_of, model_of, price_of
 
 DEFAULT_OUTPUT_TOKENS = 4096
 """How long an answer may be where nobody says."""

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 from autogen_core import Component, ComponentModel
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
+from autogen_ext.models._shared._usage import detailed
 
 from ._base import Items, ModelCall, ModelMiddleware
 from ._shared import shared
-from ._usage import Price, UsageScope, current_scope, detailed, model_of, price_of
+from ._usage import Price, UsageScope, current_scope, model_of, price_of
 
 
 class UsageTotals(BaseModel):
@@ -159,8 +160,8 @@ class LedgerConfig(BaseModel):
 class LedgerClient(ModelMiddleware, Component[LedgerConfig]):
     """Writes into a ledger what each call used, for which run and agent, and by which model.
 
-    Put it next to the model's own client, so that it sees each attempt and each model. Whose call it is, `usage_scope` says;
-    agents in a runtime are known by themselves.
+    Put it next to the model's own client, so that it sees each attempt and each model. Whose call it is, agents and
+    teams say by themselves when they are run, and `usage_scope` where a program wants to say more.
 
     Args:
         client: Whom calls are passed to.

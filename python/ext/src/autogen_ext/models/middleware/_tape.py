@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from autogen_core.models import CreateResult
+from autogen_ext.models._shared._usage import DETAILS, DetailedUsage
 from autogen_ext.models.errors import (
     AuthenticationError,
     ContextLengthError,
@@ -20,7 +21,6 @@ from autogen_ext.models.errors import (
 from ._errors import RecordedError
 from ._failures import failure_of
 from ._request import fingerprint
-from ._usage import DetailedUsage
 
 FORMAT = 1
 """Version of the file's form."""
@@ -158,8 +158,8 @@ def _read_result(data: dict[str, Any]) -> CreateResult:
     result = CreateResult.model_validate(data)
     usage = cast("dict[str, int]", data["usage"])
     if len(usage) > 2:
-        names = DetailedUsage.__dataclass_fields__
-        result.usage = DetailedUsage(**{name: value for name, value in usage.items() if name in names})
+        known = ("prompt_tokens", "completion_tokens", *DETAILS)
+        result.usage = DetailedUsage(**{name: value for name, value in usage.items() if name in known})
     return result
 
 

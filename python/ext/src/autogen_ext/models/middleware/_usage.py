@@ -1,44 +1,18 @@
-"""What a call used, in detail and in money, and whose call it was. Stands on the model contract and the ambient agent."""
+"""Whose call it was, and what it cost. Stands on the model contract and on the ambient run and agent."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from autogen_core import MessageHandlerContext
-from autogen_core.models import ChatCompletionClient, RequestUsage
+from autogen_core.lowlevel import RunScope
+from autogen_core.models import ChatCompletionClient
+from autogen_ext.models._shared._usage import DetailedUsage
 
 from ._base import ModelMiddleware
-
-
-@dataclass
-class DetailedUsage(RequestUsage):
-    """What a request used, in tokens, as far as the provider tells.
-
-    A client may return this, or any `RequestUsage` with attributes of these names, as the usage of its results.
-
-    Attributes:
-        cached_tokens: Those of `prompt_tokens` that the provider read from its cache.
-        cache_write_tokens: Those of `prompt_tokens` that it wrote to its cache.
-        reasoning_tokens: Those of `completion_tokens` that went into reasoning.
-    """
-
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-
-
-def detailed(usage: RequestUsage) -> DetailedUsage:
-    """Return a usage with its details, zero where there are none."""
-    if isinstance(usage, DetailedUsage):
-        return usage
-    return DetailedUsage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        **{name: getattr(usage, name, 0) or 0 for name in ("cached_tokens", "cache_write_tokens", "reasoning_tokens")},
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +31,9 @@ _scope: ContextVar[UsageScope] = ContextVar("usage_scope")
 def usage_scope(run: str | None = None, agent: str | None = None) -> Generator[UsageScope]:
     """Say for which run, or which agent, the calls within the block are made.
 
-    Where nothing is said, an agent in a runtime is known by itself: the agent is its type, and the run its key, which in a
-    team is the team. Scopes nest; what an inner one does not say is taken from the outer one.
+    Where nothing is said, an agent or a team that is run says it by itself: the run has an id of its own, which the teams and
+    tools in it share, and the agent is the one that asks the model. What is said here ranks above that. Scopes nest; what an
+    inner one does not say is taken from the outer one.
     """
     outer = _scope.get(_NOBODY)
     scope = UsageScope(outer.run if run is None else run, outer.agent if agent is None else agent)
@@ -72,12 +47,18 @@ def usage_scope(run: str | None = None, agent: str | None = None) -> Generator[U
 def current_scope() -> UsageScope:
     """Return whose calls are made here."""
     said = _scope.get(_NOBODY)
-    run, agent = "", ""
-    with suppress(RuntimeError):  # no agent is handling a message
-        handling = MessageHandlerContext.agent_id()
-        # A team adds its key to the names of its participants, to tell them from those of other teams.
-        run, agent = handling.key, handling.type.removesuffix(f"_{handling.key}")
+    running = RunScope.current()
+    run, agent = _handling() if running is None else (running.run, running.agent)
     return UsageScope(said.run or run, said.agent or agent)
+
+
+def _handling() -> tuple[str, str]:
+    """Return who handles a message outside of all runs: an agent of the core, whose key stands for the run."""
+    try:
+        handling = MessageHandlerContext.agent_id()
+    except RuntimeError:
+        return "", ""
+    return handling.key, handling.type
 
 
 def config_of(client: ChatCompletionClient) -> dict[str, Any]:

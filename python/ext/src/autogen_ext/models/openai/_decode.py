@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from autogen_core import TRACE_LOGGER_NAME, FunctionCall
 from autogen_core.models import ChatCompletionTokenLogprob, CreateResult, ModelFamily, RequestUsage
 from autogen_ext.models._shared._provider_data import attach, attach_to_first, merge_fragments, pack
-from autogen_ext.models._shared._replies import is_known_stop_reason, normalize_stop_reason, usage_of
+from autogen_ext.models._shared._replies import is_known_stop_reason, normalize_stop_reason, usage_in_openai_form
 from autogen_ext.models._shared._text import extract_json, split_thought
 from autogen_ext.models._shared._tool_calls import ToolCallAssembler
 
@@ -293,7 +293,7 @@ class Reply:
         if usage is None:
             return False
         self._usage_reported = True
-        read = usage_of(get(usage, "prompt_tokens"), get(usage, "completion_tokens"))
+        read = usage_in_openai_form(usage, get)
         if read.prompt_tokens or read.completion_tokens:
             self.usage = read
         return True

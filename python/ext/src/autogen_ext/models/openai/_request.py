@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from pydantic import BaseModel
 
 from autogen_core import TRACE_LOGGER_NAME
+from autogen_core.model_context import heal_history
 from autogen_core.models import LLMMessage, ModelInfo
 from autogen_core.tools import Tool, ToolSchema
-from autogen_ext.models._shared._heal import heal_history
 from autogen_ext.models._shared._names import normalize_name
 from autogen_ext.models._shared._schemas import strict_json_schema
 from autogen_ext.models._shared._tools import ToolChoice, check_tool_choice, tool_specs

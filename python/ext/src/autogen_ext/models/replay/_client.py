@@ -1,4 +1,4 @@
-"""The client that replays. Stands on the model contract alone; needs no SDK and no network."""
+"""The client that replays. Stands on the model contract and the telemetry of calls; needs no SDK and no network."""
 
 import asyncio
 import warnings
@@ -20,6 +20,10 @@ from autogen_core.models import (
 )
 from autogen_core.tools import Tool, ToolSchema
 from autogen_ext.models._shared._replies import add_usage
+from autogen_ext.models._shared._telemetry import model_call_span
+
+_NAME = "replay"
+"""How spans name the model, and its provider."""
 
 CONTEXT_TOKENS = 10_000
 """Tokens that the imaginary model takes in all its calls together, for `remaining_tokens`."""
@@ -96,8 +100,11 @@ class ReplayChatCompletionClient(ChatCompletionClient, Component[ReplayChatCompl
             ValueError: There is no answer left.
             asyncio.CancelledError: The token was cancelled before. No answer is used up.
         """
-        _check(cancellation_token)
-        return self._answer(messages, tools, json_output, extra_create_args, cancellation_token)
+        with model_call_span(_NAME, _NAME, messages=messages, arguments=extra_create_args) as call:
+            _check(cancellation_token)
+            result = self._answer(messages, tools, json_output, extra_create_args, cancellation_token)
+            call.answered(result)
+        return result
 
     async def create_stream(
         self,
@@ -117,14 +124,17 @@ class ReplayChatCompletionClient(ChatCompletionClient, Component[ReplayChatCompl
             ValueError: There is no answer left.
             asyncio.CancelledError: The token was cancelled. An answer that had begun is used up.
         """
-        _check(cancellation_token)
-        is_text = self._next < len(self.chat_completions) and isinstance(self.chat_completions[self._next], str)
-        result = self._answer(messages, tools, json_output, extra_create_args, cancellation_token)
-        words = str(result.content).split() if is_text else []
-        for position, word in enumerate(words, start=1):
+        with model_call_span(_NAME, _NAME, messages=messages, arguments=extra_create_args, streamed=True) as call:
             _check(cancellation_token)
-            yield word if position == len(words) else f"{word} "
-        _check(cancellation_token)
+            is_text = self._next < len(self.chat_completions) and isinstance(self.chat_completions[self._next], str)
+            result = self._answer(messages, tools, json_output, extra_create_args, cancellation_token)
+            words = str(result.content).split() if is_text else []
+            for position, word in enumerate(words, start=1):
+                _check(cancellation_token)
+                call.first_chunk()
+                yield word if position == len(words) else f"{word} "
+            _check(cancellation_token)
+            call.answered(result)
         yield result
 
     async def close(self) -> None:

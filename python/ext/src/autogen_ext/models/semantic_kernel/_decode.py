@@ -8,6 +8,8 @@ from semantic_kernel.contents import FunctionCallContent, StreamingTextContent, 
 
 from autogen_ext.models._shared._answer import Answer
 from autogen_ext.models._shared._flow import get
+from autogen_ext.models._shared._replies import usage_in_openai_form, usage_of
+from autogen_ext.models._shared._usage import detailed
 
 
 def read_message(answer: Answer, message: Any, names: Collection[str], *, whole: bool) -> list[str]:
@@ -58,4 +60,12 @@ def _read_usage(answer: Answer, usage: Any) -> None:
     """Take numbers of tokens; some connectors report them one by one in several pieces."""
     prompt = get(usage, "prompt_tokens") or get(usage, "input_tokens") or 0
     completion = get(usage, "completion_tokens") or get(usage, "output_tokens") or 0
-    answer.count(max(prompt, answer.usage.prompt_tokens), max(completion, answer.usage.completion_tokens))
+    before, read = detailed(answer.usage), detailed(usage_in_openai_form(usage, get))
+    answer.use(
+        usage_of(
+            max(prompt, before.prompt_tokens),
+            max(completion, before.completion_tokens),
+            cached_tokens=max(read.cached_tokens, before.cached_tokens),
+            reasoning_tokens=max(read.reasoning_tokens, before.reasoning_tokens),
+        )
+    )

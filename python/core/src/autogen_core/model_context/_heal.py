@@ -1,15 +1,15 @@
-"""Heals interrupted conversations: providers refuse a call of a tool that no result follows. Stands on the model contract.
+"""Heals interrupted conversations: providers refuse a call of a tool that no result follows. Stands on models' messages.
 
 A run that was cancelled, or a process that died, leaves calls without results behind; from then on every request would be
-refused. Must not know any provider.
+refused. Model clients heal what they send, agents what they keep. Must not know contexts, nor any provider.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autogen_core import FunctionCall
-from autogen_core.models import (
+from autogen_core.models._types import (
     AssistantMessage,
+    FunctionCall,
     FunctionExecutionResult,
     FunctionExecutionResultMessage,
     LLMMessage,
@@ -20,7 +20,7 @@ INTERRUPTED = "Error: this call was interrupted before its result was recorded. 
 
 
 @dataclass(frozen=True, slots=True)
-class Healed:
+class HealedHistory:
     """A conversation in which results follow every call."""
 
     messages: Sequence[LLMMessage]
@@ -29,7 +29,7 @@ class Healed:
     """How many calls got a result in place of one that was lost."""
 
 
-def heal_history(messages: Sequence[LLMMessage]) -> Healed:
+def heal_history(messages: Sequence[LLMMessage]) -> HealedHistory:
     """Give each call without a result one that says so and is marked as an error, right behind the calls.
 
     A result that stands further down, behind other messages, is moved up to its call. Ids may be used again in a later
@@ -37,7 +37,7 @@ def heal_history(messages: Sequence[LLMMessage]) -> Healed:
     """
     # Most conversations are whole, and this runs before every request: look first, copy only where it is needed.
     if not any(_missing(messages, place) for place in _calling(messages)):
-        return Healed(messages, 0)
+        return HealedHistory(messages, 0)
     return _rewrite(messages)
 
 
@@ -68,7 +68,7 @@ def _missing(messages: Sequence[LLMMessage], place: int) -> dict[str, FunctionCa
     return missing
 
 
-def _rewrite(messages: Sequence[LLMMessage]) -> Healed:
+def _rewrite(messages: Sequence[LLMMessage]) -> HealedHistory:
     healed: list[LLMMessage] = []
     moved: set[int] = set()
     waiting: list[FunctionExecutionResult] = []
@@ -96,7 +96,7 @@ def _rewrite(messages: Sequence[LLMMessage]) -> Healed:
                 waiting.append(later)
     if waiting:
         healed.append(FunctionExecutionResultMessage(content=waiting))
-    return Healed(healed, count)
+    return HealedHistory(healed, count)
 
 
 def _later_result(messages: Sequence[LLMMessage], place: int, call_id: str) -> FunctionExecutionResult | None:
