@@ -225,9 +225,10 @@ async def test_the_error_of_a_participant_has_its_own_type_as_cause_and_what_was
         with pytest.raises(RuntimeError, match="MyError: boom") as caught:
             await (last(outer.run_stream(task="go")) if stream else outer.run(task="go"))
         assert isinstance(caught.value.__cause__, MyError)
-    # The first failed run had said this much; the second began with the speaker that failed.
+    # The second run had a task of its own and begins its turns anew, with the speaker that failed. The inner team is asked
+    # for the same turn all the time, of which it had done a half.
     result = await outer.run()
-    assert texts(result.messages) == ["failing: better", "a: two"]
+    assert texts(result.messages) == (["failing: better"] if nested else ["failing: better", "a: two"])
     assert failing.heard[-1] == ["go", "one", "go"]
 
 

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent
-from autogen_agentchat.base import Response, Team
-from autogen_agentchat.conditions import MaxMessageTermination, TextMentionTermination
-from autogen_agentchat.messages import BaseChatMessage, TextMessage
+from autogen_agentchat.base import ChatAgent, Response, Team
+from autogen_agentchat.conditions import FunctionalTermination, MaxMessageTermination, TextMentionTermination
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage
 from autogen_agentchat.teams import BaseGroupChat, RoundRobinGroupChat
-from autogen_core import CancellationToken, FunctionCall
+from autogen_core import AgentRuntime, CancellationToken, FunctionCall, SingleThreadedAgentRuntime
 from autogen_core.models import CreateResult, ModelInfo, RequestUsage
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
@@ -293,3 +293,59 @@ async def test_a_state_with_an_unknown_speaker_is_refused_and_changes_nothing() 
     with pytest.raises(ValueError, match="nobody"):
         await team.load_state(state)
     assert await team.save_state() == before
+
+
+def until_second_word_of_c(inner: bool, steps: Callable[[], int], runtime: AgentRuntime | None = None) -> BaseGroupChat:
+    """Make a team, flat or with a team inside, that ends with what `c` says in its second turn."""
+    speakers = [Counter("a", steps), assistant("b", steps)]
+    participants: list[ChatAgent | Team] = [*speakers]
+    if inner:
+        participants = [RoundRobinGroupChat([*speakers], name="inner", max_turns=2, runtime=runtime)]
+    c = Counter("c", steps)
+    spoken = 0
+
+    def is_second(messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> bool:
+        nonlocal spoken
+        spoken += sum(message.source == "c" for message in messages)
+        return spoken >= 2
+
+    return RoundRobinGroupChat(
+        [*participants, c], termination_condition=FunctionalTermination(is_second), runtime=runtime
+    )
+
+
+@pytest.mark.parametrize("own_runtime", [True, False])
+@pytest.mark.parametrize("inner", [False, True])
+async def test_a_run_cancelled_at_any_moment_goes_on_to_the_same_end(inner: bool, own_runtime: bool) -> None:
+    whole = until_second_word_of_c(inner, lambda: 0)
+    await whole.run(task="go")
+    expected = said(await whole.save_state())
+    assert len(expected) == TURNS + 1
+    for seed in range(60):
+        dice = random.Random(seed)
+
+        def steps(dice: random.Random = dice) -> int:
+            return dice.randrange(4)
+
+        runtime = None if own_runtime else SingleThreadedAgentRuntime()
+        if runtime is not None:
+            runtime.start()
+        team = until_second_word_of_c(inner, steps, runtime)
+        token = CancellationToken()
+        run = asyncio.create_task(team.run(task="go", cancellation_token=token))
+        for _ in range(dice.randrange(1, 60)):
+            await asyncio.sleep(0)
+        token.cancel()
+        await asyncio.wait([run])
+        if not run.cancelled():
+            run.result()
+        if said(await team.save_state()) != expected:
+            await team.run(task=None if said(await team.save_state()) else "go")
+        if runtime is not None:
+            await runtime.stop_when_idle()
+        state = json.loads(json.dumps(await team.save_state()))
+        assert said(state) == expected, seed
+        for context in contexts(state):
+            assert_is_legal(context)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -293,7 +293,7 @@ async def test_an_exception_in_a_function_is_the_cause_and_the_team_runs_again(w
         await team.run(task="go")
     assert failed.value.__cause__ is error
     assert [message.to_text() for message in failed.value.messages] == ["go", "b1"]
-    assert texts(await team.run()) == ["b2", "b3"]
+    assert texts(await team.run()) == ["b2"]  # of two turns, one was done
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -36,7 +36,7 @@ async def cancelled_in_its_turn(team: Swarm) -> None:
 async def test_after_a_cancelled_turn_the_same_speaker_goes_on() -> None:
     team = Swarm([Relay("a", ">b"), Relay("b", "sleep", ">a")], max_turns=2)
     await cancelled_in_its_turn(team)
-    assert lines(await team.run()) == ["b: awake", "b>a"]
+    assert lines(await team.run()) == ["b: awake"]  # of two turns, one was done
 
 
 async def test_a_handoff_in_the_next_task_takes_the_word_from_who_was_cancelled() -> None:

@@ -23,6 +23,10 @@ class TakenIn:
         """What the unfinished turn has taken in, for a saved state. Empty between turns."""
         return sorted(self._ids)
 
+    def knows(self, messages: Sequence[BaseChatMessage]) -> bool:
+        """Tell whether any of these messages is taken in: then a turn with them is the unfinished one, begun again."""
+        return any(message.id in self._ids for message in messages)
+
     def begin(self, messages: Sequence[BaseChatMessage]) -> Sequence[BaseChatMessage]:
         """Begin a turn, or begin it again; return those messages that are not yet taken in, which from now on are."""
         fresh = [message for message in messages if message.id not in self._ids] if self._ids else messages

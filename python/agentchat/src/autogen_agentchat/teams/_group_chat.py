@@ -119,7 +119,6 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._manager: BaseGroupChatManager | None = None
         self._channel: RunChannel[BaseAgentEvent | BaseChatMessage] | None = None
         self._running = False
-        self._runs_before = 0
         self._paused = False
 
     @abstractmethod
@@ -137,17 +136,21 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         """What the team is good at."""
         return self._description
 
+    # What a team asks that this one is in
+
     @property
-    def concluding(self) -> bool:
-        """Whether the present run has come to its end, and only its result is still on the way to the reader."""
-        return self._running and self._manager is not None and self._manager.runs_ended > self._runs_before
+    def runs_ended(self) -> int:
+        """How many runs came to their end, not counting those that failed or were cancelled."""
+        return 0 if self._manager is None else self._manager.runs_ended
+
+    @property
+    def last_run(self) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+        """What was said in the last run that came to its end, whether or not its result has reached anybody."""
+        return () if self._manager is None else self._manager.last_run
 
     @property
     def unfinished(self) -> Sequence[BaseAgentEvent | BaseChatMessage]:
-        """What was said in a run that was cut short; nothing after one that ended, or failed before anybody spoke.
-
-        A team that this one is in takes it from here, since the next run goes on where that one stood.
-        """
+        """What was said in a run that was cut short, on which the next one goes on; nothing after one that ended."""
         if self._manager is None:
             return ()
         said = list(self._manager.unfinished)
@@ -189,7 +192,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
 
         The team keeps its conversation: the next run goes on with it, until `reset`. A run that is cancelled, that fails, or
         whose stream is closed early, ends its work before the stream ends; the next run begins with the speaker whose turn
-        it cut short.
+        it cut short. Without a task it goes on with that run, and its turns and condition count on; with one they count anew.
 
         Args:
             task: A text, or messages; None to go on with the conversation.
@@ -208,7 +211,6 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
             raise ValueError("The team is already running, it cannot run again until it is stopped.")
         self._running = True
         left_paused, self._paused = self._paused, False
-        self._runs_before = 0 if self._manager is None else self._manager.runs_ended
         channel: RunChannel[BaseAgentEvent | BaseChatMessage] = RunChannel()
         self._channel = channel
         said: list[BaseAgentEvent | BaseChatMessage] = []

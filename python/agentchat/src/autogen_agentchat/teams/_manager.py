@@ -60,6 +60,8 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         self._token = CancellationToken()
         self.runs_ended = 0
         """How many runs came to their end, not counting those that failed or were cancelled."""
+        self.last_run: list[BaseAgentEvent | BaseChatMessage] = []
+        """What was said in the last of these."""
         self.recording = asyncio.Lock()
         """Held while a turn is recorded; whoever saves the team holds it, so that all its parts are of one moment."""
 
@@ -142,29 +144,33 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         except ValueError as error:
             raise StartRefusedError(str(error)) from error
         self._token = ctx.cancellation_token
-        try:
-            stop = await self._converse(message)
-            self._taken_in.end()
-            self._run_start = None
-            self.runs_ended += 1
-            return stop
-        finally:
-            # However the run ended, the next one counts anew.
-            self._current_turn = 0
-            self._judged = len(self._message_thread)
-            if condition is not None:
-                await condition.reset()
+        stop = await self._converse(message)
+        self.last_run = list(self.unfinished)
+        self.runs_ended += 1
+        await self._count_anew()
+        return stop
+
+    async def _count_anew(self) -> None:
+        """Forget the run: the next one is another. A run that was cut short is not forgotten, for the next one goes on with it."""
+        self._taken_in.end()
+        self._run_start = None
+        self._current_turn = 0
+        self._judged = len(self._message_thread)
+        if self._settings.termination_condition is not None:
+            await self._settings.termination_condition.reset()
 
     async def _converse(self, start: GroupChatStart) -> StopMessage:
         if start.output_task_messages:
             for message in start.messages:
                 self._settings.emit(message)
         # A team inside another is asked again for a turn that did not end, with messages that it has heard already.
+        if self._run_start is not None and start.messages and not self._taken_in.knows(start.messages):
+            await self._count_anew()
         fresh = self._taken_in.begin(start.messages)
         self._record(fresh, fresh, None)
         if self._run_start is None:
             self._run_start = len(self._message_thread)
-        stop = await self._judge()
+        stop = await self._judge() or self._at_limit()
         while stop is None:
             await self._gate.passed(self._token)
             if not self._active:

@@ -27,10 +27,13 @@ from autogen_core.lowlevel import RunScope
 
 @runtime_checkable
 class _InnerTeam(Protocol):
-    """What a team of this package does for the team that it is in; one of the program's own need not."""
+    """What a team of this package tells the team that it is in; one of the program's own need not."""
 
     @property
-    def concluding(self) -> bool: ...
+    def runs_ended(self) -> int: ...
+
+    @property
+    def last_run(self) -> Sequence[BaseAgentEvent | BaseChatMessage]: ...
 
     @property
     def unfinished(self) -> Sequence[BaseAgentEvent | BaseChatMessage]: ...
@@ -52,6 +55,10 @@ class ChatAgentContainer(SequentialRoutedAgent):
         self._message_factory = message_factory
         self._gate = PauseGate()
         self._speaking = False
+        self._runs_before = 0
+        """How many runs an inner team had ended before the present turn."""
+        self._said: list[BaseAgentEvent | BaseChatMessage] | None = None
+        """What was said in the present turn, once it is complete."""
         self._ended: tuple[int, GroupChatTurnResult] | None = None
         """The number and the result of the last turn that ended, for a manager that asks for it again."""
 
@@ -63,48 +70,55 @@ class ChatAgentContainer(SequentialRoutedAgent):
                 self._emit(said)
             return self._ended[1]
         await self._gate.passed(ctx.cancellation_token)
-        self._speaking = True
+        self._speaking, self._said = True, None
+        self._runs_before = self._runs_ended()
         try:
             with RunScope(self._participant.name):
                 if isinstance(self._participant, Team):
-                    said = await self._run_team(self._participant, message, ctx)
+                    await self._run_team(self._participant, message, ctx)
                 else:
-                    said = await self._ask_agent(self._participant, message, ctx)
+                    await self._ask_agent(self._participant, message, ctx)
         finally:
             self._speaking = False
-        result = self._result(said)
-        self._ended = (message.number, result)
-        return result
+            if (
+                self._said is not None
+            ):  # also if the run is cancelled just now: the turn has ended, and need not be repeated
+                self._ended = (message.number, self._result(self._said))
+        assert self._ended is not None
+        return self._ended[1]
 
     def _result(self, said: Sequence[BaseAgentEvent | BaseChatMessage]) -> GroupChatTurnResult:
         """Tell what the others hear: of a team each member's words, of an agent its answer."""
         heard = said if isinstance(self._participant, Team) else said[-1:]
         return GroupChatTurnResult(said, [message for message in heard if isinstance(message, BaseChatMessage)])
 
-    async def _ask_agent(
-        self, agent: ChatAgent, message: GroupChatTurn, ctx: MessageContext
-    ) -> list[BaseAgentEvent | BaseChatMessage]:
-        response: Response | None = None
+    async def _ask_agent(self, agent: ChatAgent, message: GroupChatTurn, ctx: MessageContext) -> None:
+        """Let an agent answer, and note what it said.
+
+        Raises:
+            RuntimeError: It gave no response.
+        """
         stream = agent.on_messages_stream(message.messages, ctx.cancellation_token)
         try:
             async for item in stream:
                 if isinstance(item, Response):
-                    response = item
+                    self._said = [*(item.inner_messages or ()), item.chat_message]
                     self._emit(item.chat_message)
                 else:
                     self._emit(item)
         finally:
             await stream.aclose()
-        if response is None:
+        if self._said is None:
             raise RuntimeError(
                 f"The agent {agent.name!r} gave no response: on_messages_stream must end by yielding a Response."
             )
-        return [*(response.inner_messages or ()), response.chat_message]
 
-    async def _run_team(
-        self, team: Team, message: GroupChatTurn, ctx: MessageContext
-    ) -> list[BaseAgentEvent | BaseChatMessage]:
-        result: TaskResult | None = None
+    async def _run_team(self, team: Team, message: GroupChatTurn, ctx: MessageContext) -> None:
+        """Let a team work, and note what its members said.
+
+        Raises:
+            RuntimeError: It gave no result.
+        """
         before = list(team.unfinished) if isinstance(team, _InnerTeam) else []
         stream = team.run_stream(
             task=list(message.messages) or None,
@@ -114,14 +128,15 @@ class ChatAgentContainer(SequentialRoutedAgent):
         try:
             async for item in stream:
                 if isinstance(item, TaskResult):
-                    result = item
+                    self._said = [*before, *item.messages]
                 else:
                     self._emit(item)
         finally:
             await stream.aclose()
-        if result is None:
+            if self._said is None and self._has_concluded() and isinstance(team, _InnerTeam):
+                self._said = list(team.last_run)
+        if self._said is None:
             raise RuntimeError(f"The team {team.name!r} gave no result: run_stream must end by yielding a TaskResult.")
-        return [*before, *result.messages]
 
     # Control
 
@@ -167,9 +182,9 @@ class ChatAgentContainer(SequentialRoutedAgent):
         """
         while True:
             # A turn may end while the participant is asked. As long as the team is being saved no further turn begins.
-            ended, concluding = self._ended, self._concluding()
+            ended, concluding = self._ended, self._has_concluded()
             state = await self._participant.save_state()
-            if ended is self._ended and not (concluding or self._concluding()):
+            if ended is self._ended and not (concluding or self._has_concluded()):
                 break
             await asyncio.sleep(0)
         number, result = ended or (0, None)
@@ -179,9 +194,12 @@ class ChatAgentContainer(SequentialRoutedAgent):
             last_turn=None if result is None else [said.dump() for said in result.messages],
         ).model_dump()
 
-    def _concluding(self) -> bool:
+    def _has_concluded(self) -> bool:
         """Whether an inner team has ended its run, which this turn is about to return: it then is neither here nor there."""
-        return self._speaking and isinstance(self._participant, _InnerTeam) and self._participant.concluding
+        return self._speaking and self._runs_ended() > self._runs_before
+
+    def _runs_ended(self) -> int:
+        return self._participant.runs_ended if isinstance(self._participant, _InnerTeam) else 0
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Give the participant its state."""
