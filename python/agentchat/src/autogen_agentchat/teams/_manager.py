@@ -151,7 +151,7 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         return stop
 
     async def _count_anew(self) -> None:
-        """Forget the run: the next one is another. A run that was cut short is not forgotten, for the next one goes on with it."""
+        """Forget the run, so that the next one is another. One that was cut short is kept: the next run goes on with it."""
         self._taken_in.end()
         self._run_start = None
         self._current_turn = 0
@@ -160,14 +160,23 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
             await self._settings.termination_condition.reset()
 
     async def _converse(self, start: GroupChatStart) -> StopMessage:
+        fresh = await self._take_in(start)
+        self._record(fresh, fresh, None)
+        return await self._talk()
+
+    async def _take_in(self, start: GroupChatStart) -> Sequence[BaseChatMessage]:
+        """Show the task to the reader, and return what of it is new.
+
+        A team inside another is asked again for a turn that did not end, with messages that it has heard already.
+        """
         if start.output_task_messages:
             for message in start.messages:
                 self._settings.emit(message)
-        # A team inside another is asked again for a turn that did not end, with messages that it has heard already.
         if self._run_start is not None and start.messages and not self._taken_in.knows(start.messages):
             await self._count_anew()
-        fresh = self._taken_in.begin(start.messages)
-        self._record(fresh, fresh, None)
+        return self._taken_in.begin(start.messages)
+
+    async def _talk(self) -> StopMessage:
         if self._run_start is None:
             self._run_start = len(self._message_thread)
         stop = await self._judge() or self._at_limit()

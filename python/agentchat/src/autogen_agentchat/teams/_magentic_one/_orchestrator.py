@@ -257,16 +257,13 @@ class MagenticOneOrchestrator(BaseGroupChatManager):
             raise ValueError("A Magentic-One team needs a task for its first run: run(task=...).")
 
     async def _converse(self, start: GroupChatStart) -> StopMessage:
-        if start.output_task_messages:
-            for message in start.messages:
-                self._settings.emit(message)
-        if fresh := self._taken_in.begin(start.messages):
+        if fresh := await self._take_in(start):
             self._take_up(fresh)
         elif not self._at.under_way:
             self._at.n_rounds = self._at.n_replans = 0
         self._at.under_way = True
         try:
-            return await super()._converse(GroupChatStart([]))  # the team hears of the task in the briefing
+            return await self._talk()  # the team hears of the task in the briefing
         finally:
             self._at.under_way = False
             if usage := self._usage():
