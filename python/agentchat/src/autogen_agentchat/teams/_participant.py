@@ -51,6 +51,7 @@ class ChatAgentContainer(SequentialRoutedAgent):
     def __init__(self, participant: ChatAgent | Team, emit: Emit, message_factory: MessageFactory) -> None:
         super().__init__(participant.description, [GroupChatTurn, GroupChatReset])
         self._participant = participant
+        self._inner = participant if isinstance(participant, _InnerTeam) else None
         self._emit = emit
         self._message_factory = message_factory
         self._gate = PauseGate()
@@ -119,7 +120,7 @@ class ChatAgentContainer(SequentialRoutedAgent):
         Raises:
             RuntimeError: It gave no result.
         """
-        before = list(team.unfinished) if isinstance(team, _InnerTeam) else []
+        before = [] if self._inner is None else list(self._inner.unfinished)
         stream = team.run_stream(
             task=list(message.messages) or None,
             cancellation_token=ctx.cancellation_token,
@@ -133,8 +134,8 @@ class ChatAgentContainer(SequentialRoutedAgent):
                     self._emit(item)
         finally:
             await stream.aclose()
-            if self._said is None and self._has_concluded() and isinstance(team, _InnerTeam):
-                self._said = list(team.last_run)
+            if self._said is None and self._inner is not None and self._has_concluded():
+                self._said = list(self._inner.last_run)
         if self._said is None:
             raise RuntimeError(f"The team {team.name!r} gave no result: run_stream must end by yielding a TaskResult.")
 
@@ -199,7 +200,7 @@ class ChatAgentContainer(SequentialRoutedAgent):
         return self._speaking and self._runs_ended() > self._runs_before
 
     def _runs_ended(self) -> int:
-        return self._participant.runs_ended if isinstance(self._participant, _InnerTeam) else 0
+        return 0 if self._inner is None else self._inner.runs_ended
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Give the participant its state."""
