@@ -12,6 +12,7 @@ from autogen_agentchat.base import Response, RunCancelledError, TaskResult
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core import CancellationToken, FunctionCall
+from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import CreateResult, LLMMessage, RequestUsage
 from autogen_core.tools import BaseStreamTool
 from autogen_ext.models.replay import ReplayChatCompletionClient
@@ -300,6 +301,29 @@ async def test_after_a_pause_no_model_call_and_no_tool_call_begins_until_resume(
     result = await run
     assert log == ["model", "hold", "model", "quick", "model"]
     assert texts(result.messages) == ["user: go", "user: by the way", "worker: done", "next: mine"]
+
+
+async def test_a_pause_while_a_request_is_made_holds_before_the_call() -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    class SlowContext(UnboundedChatCompletionContext):
+        async def get_messages(self) -> list[LLMMessage]:
+            asked.set()
+            await release.wait()
+            return await super().get_messages()
+
+    client = model("done")
+    worker = AssistantAgent("worker", client, model_context=SlowContext())
+    team = RoundRobinGroupChat([worker], max_turns=1)
+    run = asyncio.create_task(team.run(task="go"))
+    await asked.wait()
+    await team.pause()
+    release.set()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert client.create_calls == []
+    await team.resume()
+    assert texts((await run).messages) == ["user: go", "worker: done"]
 
 
 async def test_a_paused_turn_can_be_cancelled() -> None:

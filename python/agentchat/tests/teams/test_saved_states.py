@@ -285,12 +285,16 @@ async def test_a_state_of_a_team_with_another_condition_loads_and_its_own_begins
     assert (await other.run(task="on")).stop_reason == "Text 'c heard' mentioned"
 
 
-async def test_a_state_with_an_unknown_speaker_is_refused_and_changes_nothing() -> None:
+async def test_a_state_that_contradicts_itself_is_refused_and_changes_nothing() -> None:
     team = flat(lambda: 0)
     before = await team.save_state()
     state = json.loads(json.dumps(before))
     state["agent_states"]["RoundRobinGroupChatManager"]["active_speakers"] = ["nobody"]
     with pytest.raises(ValueError, match="nobody"):
+        await team.load_state(state)
+    state = json.loads(json.dumps(before))
+    state["agent_states"]["RoundRobinGroupChatManager"]["unjudged"] = 5
+    with pytest.raises(ValueError, match="more messages"):
         await team.load_state(state)
     assert await team.save_state() == before
 

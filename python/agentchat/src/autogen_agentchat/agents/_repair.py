@@ -39,10 +39,8 @@ def repaired_state(state: Mapping[str, Any], agent: str) -> Mapping[str, Any]:
         return state
     try:
         messages = ChatCompletionContextState.model_validate({"messages": said}).messages
-    except (
-        ValidationError
-    ):  # of a form of its own: the context knows what it is, and if it is none says so when it loads it
-        return state
+    except ValidationError:
+        return state  # of a form of its own: the context knows it, and if it is none says so when it loads it
     healed = heal_history(messages)
     if healed.messages is messages:
         return state

@@ -279,8 +279,10 @@ class ThinkAct:
         return [] if isinstance(content, str) else content
 
     async def _request(self, *, with_tools: bool) -> ModelRequest:
-        await self.agent._gate.passed(self.token)
-        return await self._interrupt.wait(self._build_request(with_tools=with_tools))
+        self._interrupt.check()
+        request = await self._interrupt.wait(self._build_request(with_tools=with_tools))
+        await self.agent._gate.passed(self.token)  # last, since the agent may be paused while the request is made
+        return request
 
     async def _build_request(self, *, with_tools: bool) -> ModelRequest:
         agent = self.agent

@@ -214,8 +214,9 @@ class WriteAndRun:
 
     async def _request(self, before: Sequence[LLMMessage], *after: LLMMessage) -> list[LLMMessage]:
         """Return the conversation for a request, as soon as the agent is not paused."""
-        await self.agent._gate.passed(self.token)
+        self._interrupt.check()
         messages = await self._interrupt.wait(self.agent._model_context.get_messages())
+        await self.agent._gate.passed(self.token)  # last, since the agent may be paused while the context is asked
         if not self.client.model_info["vision"]:
             messages = remove_images(messages)
         return [*before, *messages, *after]

@@ -277,17 +277,12 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
     async def handle_reset(self, message: GroupChatReset, ctx: MessageContext) -> None:
         """Forget the conversation."""
         self._message_thread.clear()
-        self._judged = 0
-        self._run_start = None
-        self._current_turn = 0
         self._active = []
-        self._taken_in.end()
         self._gate.open()
         for seat in self._seats.values():
             seat.heard.clear()
             seat.turns = 0
-        if self._settings.termination_condition is not None:
-            await self._settings.termination_condition.reset()
+        await self._count_anew()
         await self.reset()
 
     # State
@@ -320,6 +315,8 @@ class BaseGroupChatManager(SequentialRoutedAgent, ABC):
         unknown = [name for name in saved.active_speakers if name not in self._seats]
         if unknown:
             raise ValueError(f"The saved state has {unknown} speaking. This team has {list(self._seats)}.")
+        if max(saved.unjudged, saved.unfinished or 0) > len(thread):
+            raise ValueError("The saved state counts more messages at the end of its thread than there are in it.")
         self.load_own_state(saved)
         self._message_thread = thread
         self._current_turn = saved.current_turn

@@ -81,9 +81,8 @@ class ChatAgentContainer(SequentialRoutedAgent):
                     await self._ask_agent(self._participant, message, ctx)
         finally:
             self._speaking = False
-            if (
-                self._said is not None
-            ):  # also if the run is cancelled just now: the turn has ended, and need not be repeated
+            if self._said is not None:
+                # Also if the run is cancelled just now: the turn has ended, and need not be repeated.
                 self._ended = (message.number, self._result(self._said))
         assert self._ended is not None
         return self._ended[1]
