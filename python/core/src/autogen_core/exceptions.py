@@ -4,7 +4,12 @@ AutoGenError
 ├── DeliveryError                      a message could not be handed over
 │   ├── UndeliverableException         nobody there: unknown recipient, no handler, runtime stopped (a LookupError)
 │   ├── MessageDroppedException        an intervention handler dropped it
-│   └── CantHandleException            the agent refuses messages of this type
+│   ├── CantHandleException            the agent refuses messages of this type
+│   ├── DeadlineExceededError          no answer in the time that was given (a TimeoutError)
+│   ├── MailboxFullError               the recipient's side has more to do than it may keep
+│   ├── MessageTooLargeError           more bytes than the transport takes (a ValueError)
+│   ├── NotPermittedError              the sender's process has no right to it (a PermissionError)
+│   └── RemoteError                    a handler in another process raised
 ├── NotAccessibleError                 the agent's instance lives elsewhere, or has another class
 ├── RegistrationError                  a type taken, a wrong class, an unknown subscription (a ValueError)
 ├── HandlerSignatureError              a decorated handler cannot be called with messages (a TypeError)
@@ -20,11 +25,16 @@ __all__ = [
     "AutoGenError",
     "CantHandleException",
     "ComponentError",
+    "DeadlineExceededError",
     "DeliveryError",
     "HandlerSignatureError",
+    "MailboxFullError",
     "MessageDroppedException",
+    "MessageTooLargeError",
     "NotAccessibleError",
+    "NotPermittedError",
     "RegistrationError",
+    "RemoteError",
     "UndeliverableException",
 ]
 
@@ -74,6 +84,52 @@ class MessageDroppedException(DeliveryError):
 
 class CantHandleException(DeliveryError):
     """The agent does not handle messages of this type; agents raise it from `on_message`."""
+
+
+class DeadlineExceededError(DeliveryError, TimeoutError):
+    """No answer came in the time that the caller gave; its request is cancelled."""
+
+
+class MailboxFullError(DeliveryError):
+    """The recipient's process, or the way there, holds as many messages as it may. Send again later."""
+
+
+class MessageTooLargeError(DeliveryError, ValueError):
+    """The message has more bytes than the transport takes; nothing was sent."""
+
+
+class NotPermittedError(DeliveryError, PermissionError):
+    """The sender's process has no right to call this agent, to publish there, or to register that type."""
+
+
+class RemoteError(DeliveryError):
+    """A handler in another process raised.
+
+    Attributes:
+        type_name: The error's class there, with its module, as `builtins.KeyError`; empty if that process does not tell.
+        text: What the error said there.
+        traceback: Where it was raised, as Python prints it; empty if that process does not tell.
+        message_id: The id of the message that was handled.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        type_name: str = "",
+        traceback: str = "",
+        recipient: AgentId | TopicId | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        name = type_name.removeprefix("builtins.")
+        super().__init__(f"{name}: {text}" if name else text, recipient=recipient)
+        self.text = text
+        self.type_name = type_name
+        self.traceback = traceback
+        self.message_id = message_id
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NotAccessibleError(AutoGenError):

@@ -1,0 +1,175 @@
+"""The requests of a worker that are answered elsewhere: sent, waited for, given up, and sent again after a broken connection.
+
+Every wait ends: by the answer, the deadline, the caller, the runtime's stop, or a host that stays away. Stands on the link.
+"""
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+from uuid import uuid4
+
+from autogen_core import AgentId
+from autogen_core.exceptions import (
+    DeadlineExceededError,
+    MailboxFullError,
+    MessageTooLargeError,
+    UndeliverableException,
+)
+from autogen_core.lowlevel import Envelope, Observer, SerializationRegistry
+
+from . import _errors
+from ._codec import DEADLINE, MESSAGE_ID, PATIENCE, decode_payload, encode_payload, to_agent
+from ._link import Link
+from ._router import FRAME
+from .protos import agent_control_pb2 as control
+from .protos import agent_worker_pb2 as wire
+
+deadline: ContextVar[float | None] = ContextVar("autogen gRPC deadline", default=None)
+"""When the request that is being handled must be answered, on the event loop's clock; what it sends must be earlier."""
+
+_PATIENCE_S = 10.0
+"""How long agent types may take to come back after a host did, in seconds."""
+
+_SPACE_S = 5.0
+"""How long a sender is held back while too much waits to be written, in seconds."""
+
+
+def time_left(timeout: float | None, default: float | None) -> float | None:
+    """Return in how many seconds an answer must be there; None if there is no limit."""
+    seconds = default if timeout is None else timeout
+    end = deadline.get()
+    if end is None:
+        return seconds
+    left = end - asyncio.get_running_loop().time()
+    return left if seconds is None else min(left, seconds)
+
+
+def too_late(recipient: AgentId, seconds: float | None) -> DeadlineExceededError:
+    """Say that no answer came in time."""
+    said = "" if seconds is None else f" within {seconds:.3g} seconds"
+    return DeadlineExceededError(f"No answer from {recipient}{said}.", recipient=recipient)
+
+
+class Calls:
+    """The open requests of a worker.
+
+    Args:
+        link: Where they go.
+        registry: How messages are written and read.
+        observer: Who is told.
+    """
+
+    def __init__(self, link: Link, registry: SerializationRegistry, observer: Observer) -> None:
+        self._link = link
+        self._registry = registry
+        self._observer = observer
+        self._open: dict[str, tuple[asyncio.Future[Any], wire.Message, AgentId]] = {}
+        self._patient_until = 0.0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def call(self, envelope: Envelope, recipient: AgentId, timeout_s: float | None) -> Any:
+        """Send a request and wait for its answer.
+
+        Raises:
+            DeadlineExceededError: It did not come in time.
+            MessageTooLargeError: The message is too long for the host.
+            MailboxFullError: Too much waits to be written.
+            UndeliverableException: Nobody there, or nobody any more.
+            RemoteError: The handler raised.
+        """
+        if timeout_s is not None and timeout_s <= 0:
+            raise too_late(recipient, timeout_s)
+        loop = asyncio.get_running_loop()
+        message = self._encode(envelope, recipient, timeout_s)
+        id = message.request.request_id
+        if self._link.outbox.full and not await self._link.outbox.space(_SPACE_S):
+            raise MailboxFullError("Too many messages wait to be sent to the host.", recipient=recipient)
+        envelope.reply = reply = loop.create_future()
+        envelope.token.link_future(reply)
+        self._open[id] = reply, message, recipient
+        timer = None if timeout_s is None else loop.call_later(timeout_s, _expire, reply, recipient, timeout_s)
+        answered = False
+        try:
+            self._link.outbox.put(message)
+            try:
+                answer = await reply
+                answered = True
+            except (asyncio.CancelledError, DeadlineExceededError):
+                raise
+            except BaseException:
+                answered = True
+                raise
+            return answer
+        finally:
+            del self._open[id]
+            if timer is not None:
+                timer.cancel()
+            if not answered:
+                reply.cancel()
+                self._give_up(id, recipient)
+
+    def _encode(self, envelope: Envelope, recipient: AgentId, timeout_s: float | None) -> wire.Message:
+        payload = encode_payload(envelope.message, self._registry)
+        request = wire.RpcRequest(request_id=str(uuid4()), target=to_agent(recipient), payload=payload)
+        if envelope.sender is not None:
+            request.source.CopyFrom(to_agent(envelope.sender))
+        request.metadata.update(self._observer.carrier(envelope))
+        request.metadata[MESSAGE_ID] = envelope.id
+        if timeout_s is not None:
+            request.metadata[DEADLINE] = str(int(timeout_s * 1000))
+        if asyncio.get_running_loop().time() < self._patient_until:
+            request.metadata[PATIENCE] = str(_PATIENCE_S)
+        size = request.ByteSize()
+        if size > self._link.host.max_bytes - FRAME:
+            text = f"The message for {recipient} has {size} bytes; the host takes {self._link.host.max_bytes}."
+            raise MessageTooLargeError(text, recipient=recipient, message_type=envelope.message.__class__)
+        return wire.Message(request=request)
+
+    def answered(self, response: wire.RpcResponse) -> None:
+        """Take an answer; one that nobody waits for any more is dropped."""
+        found = self._open.get(response.request_id)
+        if found is None or found[0].done():
+            return
+        reply, _, recipient = found
+        if response.error or _errors.TYPE in response.metadata:
+            id = response.request_id
+            reply.set_exception(_errors.revive(response.error, response.metadata, recipient, id))
+            return
+        try:
+            answer = decode_payload(response.payload, self._registry)
+        except ValueError as error:
+            reply.set_exception(error)
+        else:
+            reply.set_result(answer)
+
+    def _give_up(self, id: str, recipient: AgentId) -> None:
+        """Tell the target that nobody waits any more. A host of 0.7.5 passes it on as well."""
+        message = wire.ControlMessage(rpc_id=id, destination=f"agentid={recipient}")
+        message.rpcMessage.Pack(control.CancelRequest(request_id=id))
+        self._link.outbox.discard(lambda waiting: waiting.request.request_id == id)
+        self._link.control_outbox.put(message)
+
+    # Broken connections
+
+    def send_again(self) -> None:
+        """Send all open requests, on a new connection; their targets know which of them they had already."""
+        self._patient_until = asyncio.get_running_loop().time() + _PATIENCE_S
+        self._link.outbox.discard(lambda waiting: waiting.HasField("request"))
+        for reply, message, _ in self._open.values():
+            if not reply.done():
+                message.request.metadata[PATIENCE] = str(_PATIENCE_S)
+                self._link.outbox.put(message)
+
+    def fail(self, why: str) -> None:
+        """Let all who wait know that no answer will come, and those who work on it that nobody waits."""
+        for id, (reply, _, recipient) in self._open.items():
+            if not reply.done():
+                self._give_up(id, recipient)
+                reply.set_exception(UndeliverableException(f"{recipient} did not answer: {why}", recipient=recipient))
+
+
+def _expire(reply: asyncio.Future[Any], recipient: AgentId, seconds: float) -> None:
+    if not reply.done():
+        reply.set_exception(too_late(recipient, seconds))

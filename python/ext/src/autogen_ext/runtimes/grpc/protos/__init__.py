@@ -1,0 +1,1 @@
+"""The wire protocol as Python modules, written by `protos/generate.py` from the `.proto` files beside it."""
