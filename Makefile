@@ -65,6 +65,10 @@ bench: setup ## Compare speed with the reference release, turn by turn
 lock: setup ## Pin the requirements anew; make lock UPGRADE=--upgrade takes the newest versions
 	@tools/lock $(UPGRADE)
 
+.PHONY: proto
+proto: setup ## Generate the code of the wire protocol anew
+	@$(BIN)/python protos/generate.py
+
 .PHONY: clean
 clean: ## Remove everything that the tasks made, the environment too
 	@rm -rf .venv .venv-reference .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -81,7 +81,7 @@ def reference_python() -> Path:
         print("installing autogen-agentchat 0.7.5 into", REFERENCE.name, flush=True)
         uv = ["uv"] if not (ROOT / ".venv/bin/uv").exists() else [str(ROOT / ".venv/bin/uv")]
         subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(REFERENCE)], check=True)
-        packages = ["autogen-agentchat==0.7.5", "autogen-ext[openai]==0.7.5", "opentelemetry-sdk"]
+        packages = ["autogen-agentchat==0.7.5", "autogen-ext[grpc,openai]==0.7.5", "opentelemetry-sdk"]
         subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), *packages], check=True)
     return python
 

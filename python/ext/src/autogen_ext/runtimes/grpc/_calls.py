@@ -4,7 +4,6 @@ Every wait ends: by the answer, the deadline, the caller, the runtime's stop, or
 """
 
 import asyncio
-from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
@@ -16,38 +15,20 @@ from autogen_core.exceptions import (
     UndeliverableException,
 )
 from autogen_core.lowlevel import Envelope, Observer, SerializationRegistry
+from autogen_ext.runtimes._shared import errors
+from autogen_ext.runtimes._shared.deadlines import too_late
 
-from . import _errors
 from ._codec import DEADLINE, MESSAGE_ID, PATIENCE, decode_payload, encode_payload, to_agent
 from ._link import Link
 from ._router import FRAME
 from .protos import agent_control_pb2 as control
 from .protos import agent_worker_pb2 as wire
 
-deadline: ContextVar[float | None] = ContextVar("autogen gRPC deadline", default=None)
-"""When the request that is being handled must be answered, on the event loop's clock; what it sends must be earlier."""
-
 _PATIENCE_S = 10.0
 """How long agent types may take to come back after a host did, in seconds."""
 
 _SPACE_S = 5.0
 """How long a sender is held back while too much waits to be written, in seconds."""
-
-
-def time_left(timeout: float | None, default: float | None) -> float | None:
-    """Return in how many seconds an answer must be there; None if there is no limit."""
-    seconds = default if timeout is None else timeout
-    end = deadline.get()
-    if end is None:
-        return seconds
-    left = end - asyncio.get_running_loop().time()
-    return left if seconds is None else min(left, seconds)
-
-
-def too_late(recipient: AgentId, seconds: float | None) -> DeadlineExceededError:
-    """Say that no answer came in time."""
-    said = "" if seconds is None else f" within {seconds:.3g} seconds"
-    return DeadlineExceededError(f"No answer from {recipient}{said}.", recipient=recipient)
 
 
 class Calls:
@@ -133,9 +114,9 @@ class Calls:
         if found is None or found[0].done():
             return
         reply, _, recipient = found
-        if response.error or _errors.TYPE in response.metadata:
+        if response.error or errors.TYPE in response.metadata:
             id = response.request_id
-            reply.set_exception(_errors.revive(response.error, response.metadata, recipient, id))
+            reply.set_exception(errors.revive(response.error, response.metadata, recipient, id))
             return
         try:
             answer = decode_payload(response.payload, self._registry)

@@ -3,9 +3,8 @@
 Stands on the generated modules and on the serialisers of autogen_core; knows neither host nor worker.
 """
 
-import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from google.protobuf import any_pb2
 
@@ -17,10 +16,10 @@ from autogen_core import (
     TopicId,
     TypePrefixSubscription,
     TypeSubscription,
-    UnknownPayload,
-    try_get_known_serializers_for_type,
 )
 from autogen_core.lowlevel import SerializationRegistry
+from autogen_ext.runtimes._shared import payloads
+from autogen_ext.runtimes._shared.payloads import UnreadableError, Written
 
 from .protos import agent_worker_pb2 as wire
 from .protos import cloudevent_pb2 as events
@@ -43,13 +42,6 @@ ONLY = "autogenonly"
 _SENDER_TYPE, _SENDER_KEY = "agagentsendertype", "agagentsenderkey"
 _NOBODY = ("unknown", "unknown")
 
-_PLAIN: dict[str, type[Any]] = {kind.__name__: kind for kind in (type(None), bool, int, float, str, list, dict)}
-"""Answers that are no messages but plain JSON values, by the type name that they have on the wire."""
-
-
-class UnreadableError(ValueError):
-    """What came over the wire is no message."""
-
 
 def client_id_of(metadata: Any) -> str | None:
     """Return the id that a call carries in its headers."""
@@ -68,66 +60,14 @@ def header(metadata: Any, name: str) -> str | None:
 
 
 def encode_payload(message: Any, registry: SerializationRegistry, prefer: str = JSON_DATA_CONTENT_TYPE) -> wire.Payload:
-    """Write a message, or a plain JSON value, in the preferred content type if it has that.
-
-    Raises:
-        ValueError: It has no serialiser, and is of no kind that gets one by itself.
-    """
-    if isinstance(message, UnknownPayload):
-        return wire.Payload(
-            data_type=message.type_name, data_content_type=message.data_content_type, data=message.payload
-        )
-    name = registry.type_name(message)
-    content_type = _content_type(message, name, registry, prefer)
-    if content_type is None:
-        if type(message) in _PLAIN.values():
-            return wire.Payload(data_type=name, data_content_type=JSON_DATA_CONTENT_TYPE, data=_plain(message))
-        raise ValueError(
-            f"Unknown type {name} with content type {prefer}. Register a serializer with add_message_serializer, or make "
-            "it a dataclass, pydantic model or protobuf message."
-        )
-    data = registry.serialize(message, type_name=name, data_content_type=content_type)
+    """Write a message, or a plain JSON value, in the preferred content type if it has that; raises as `payloads.write`."""
+    name, content_type, data = payloads.write(message, registry, prefer)
     return wire.Payload(data_type=name, data_content_type=content_type, data=data)
 
 
 def decode_payload(payload: wire.Payload, registry: SerializationRegistry) -> Any:
-    """Read a message; one of an unknown type becomes an `UnknownPayload`.
-
-    Raises:
-        UnreadableError: The bytes are not what their type says.
-    """
-    name, content_type = payload.data_type, payload.data_content_type
-    try:
-        if name in _PLAIN and content_type == JSON_DATA_CONTENT_TYPE and not registry.is_registered(name, content_type):
-            return json.loads(payload.data)
-        return registry.deserialize(payload.data, type_name=name, data_content_type=content_type)
-    except Exception as error:
-        raise UnreadableError(f"A payload of type {name!r} as {content_type!r} cannot be read: {error}") from error
-
-
-def _content_type(message: Any, name: str, registry: SerializationRegistry, prefer: str) -> str | None:
-    other = JSON_DATA_CONTENT_TYPE if prefer == PROTOBUF_DATA_CONTENT_TYPE else PROTOBUF_DATA_CONTENT_TYPE
-    for content_type in (prefer, other):
-        if registry.is_registered(name, content_type):
-            return content_type
-    known = try_get_known_serializers_for_type(cast("type[Any]", type(message)))
-    if not known:
-        return None
-    registry.add_serializer(known)
-    return known[0].data_content_type
-
-
-def _plain(value: Any) -> bytes:
-    try:
-        data = json.dumps(value, allow_nan=True)
-        exact = type(value) not in {list, dict} or json.loads(data) == value
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"A {type(value).__name__} that holds more than JSON can say cannot be sent: {error}"
-        ) from error
-    if not exact:
-        raise ValueError(f"A {type(value).__name__} that JSON would change (its keys, or tuples in it) cannot be sent.")
-    return data.encode()
+    """Read a message; one of an unknown type becomes an `UnknownPayload`; raises as `payloads.read`."""
+    return payloads.read(Written(payload.data_type, payload.data_content_type, payload.data), registry)
 
 
 # Agents and subscriptions

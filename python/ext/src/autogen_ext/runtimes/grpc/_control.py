@@ -15,9 +15,10 @@ from google.protobuf.message import Message as Proto
 from autogen_core import ROOT_LOGGER_NAME, AgentId, AgentMetadata
 from autogen_core.exceptions import DeadlineExceededError
 from autogen_core.lowlevel import Directory
+from autogen_ext.runtimes._shared import errors
+from autogen_ext.runtimes._shared.payloads import UnreadableError
 
-from . import _errors
-from ._codec import UnreadableError, from_agent, to_agent
+from ._codec import from_agent, to_agent
 from ._link import Link
 from ._router import control_error
 from .protos import agent_control_pb2 as control
@@ -140,5 +141,5 @@ class Control:
 
 def _revive(text: str, failed: control.ControlError, agent: AgentId) -> Exception:
     """Make the error that a control message tells of; a foreign worker tells its text only."""
-    told = {_errors.TYPE: failed.type_name, _errors.TRACEBACK: failed.traceback, _errors.TEXT: failed.text or text}
-    return _errors.revive(text, told, agent, "")
+    told = {errors.TYPE: failed.type_name, errors.TRACEBACK: failed.traceback, errors.TEXT: failed.text or text}
+    return errors.revive(text, told, agent, "")

@@ -7,10 +7,11 @@ from typing import Any
 
 import grpc
 
+from autogen_ext.runtimes._shared.signals import wait_for_signal
+
 from ._members import USUAL_MAX_BYTES
 from ._security import HostSecurity
 from ._servicer import GrpcWorkerAgentRuntimeHostServicer
-from ._signals import wait_for_signal
 from .protos.agent_worker_pb2_grpc import add_AgentRpcServicer_to_server
 
 _RECEIVE = "grpc.max_receive_message_length"

@@ -17,9 +17,10 @@ from autogen_core.exceptions import (
     NotPermittedError,
     UndeliverableException,
 )
+from autogen_ext.runtimes._shared import errors
+from autogen_ext.runtimes._shared.payloads import UnreadableError
 
-from . import _errors
-from ._codec import ONLY, PATIENCE, UnreadableError, event_sender, event_topic, from_agent
+from ._codec import ONLY, PATIENCE, event_sender, event_topic, from_agent
 from ._members import Client, Members
 from ._security import allowed
 from .protos import agent_control_pb2 as control
@@ -248,10 +249,8 @@ class Router:
 def control_error(message: wire.ControlMessage, error: BaseException) -> wire.ControlMessage:
     """Write the answer to a control message that failed."""
     told: dict[str, str] = {}
-    text = _errors.describe(error, told)
-    failed = control.ControlError(
-        type_name=told[_errors.TYPE], text=told[_errors.TEXT], traceback=told[_errors.TRACEBACK]
-    )
+    text = errors.describe(error, told)
+    failed = control.ControlError(type_name=told[errors.TYPE], text=told[errors.TEXT], traceback=told[errors.TRACEBACK])
     answer = wire.ControlMessage(rpc_id=message.rpc_id, destination=message.respond_to)
     if message.rpcMessage.Is(wire.SaveStateRequest.DESCRIPTOR):
         answer.rpcMessage.Pack(wire.SaveStateResponse(error=text))
@@ -267,7 +266,7 @@ def control_error(message: wire.ControlMessage, error: BaseException) -> wire.Co
 def error_answer(id: str, error: BaseException) -> wire.Message:
     """Write the answer to a request that failed."""
     response = wire.RpcResponse(request_id=id)
-    response.error = _errors.describe(error, response.metadata)
+    response.error = errors.describe(error, response.metadata)
     return wire.Message(response=response)
 
 

@@ -21,13 +21,14 @@ from autogen_core.lowlevel import (
     SerializationRegistry,
     SubscriptionTable,
 )
+from autogen_ext.runtimes._shared.deadlines import deadline
+from autogen_ext.runtimes._shared.payloads import UnreadableError
 
-from ._calls import Calls, deadline
+from ._calls import Calls
 from ._codec import (
     DEADLINE,
     MESSAGE_ID,
     ONLY,
-    UnreadableError,
     attribute,
     decode_payload,
     encode_payload,

@@ -34,15 +34,16 @@ from autogen_core.exceptions import (
     UndeliverableException,
 )
 from autogen_core.lowlevel import BaseRuntime, Delivery, Envelope, Interventions, Mailbox, Observer, new_message_id
+from autogen_ext.runtimes._shared.deadlines import deadline, time_left, too_late
+from autogen_ext.runtimes._shared.signals import wait_for_signal
 
-from ._calls import Calls, deadline, time_left, too_late
+from ._calls import Calls
 from ._codec import SHARED, encode_event, encode_payload, to_subscription
 from ._control import Control
 from ._link import Events, Link
 from ._router import FRAME
 from ._security import WorkerSecurity, allowed
 from ._serving import LocalTable, Serving
-from ._signals import wait_for_signal
 from .protos import agent_worker_pb2 as wire
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 
 from autogen_core import AgentId
 from autogen_core.exceptions import RemoteError, UndeliverableException
-from autogen_ext.runtimes.grpc._errors import describe, revive, type_name
+from autogen_ext.runtimes._shared.errors import describe, revive, type_name
 
 AGENT = AgentId("a", "k")
 

@@ -1,0 +1,1 @@
+"""What the distributed runtimes share: how messages and errors become bytes, and how deadlines travel. Knows no transport."""
