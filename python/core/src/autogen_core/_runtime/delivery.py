@@ -86,6 +86,11 @@ class Delivery:
             if sender is None or recipient != sender:
                 self._start_one(envelope, recipient, to, loop)
 
+    def start_for(self, envelope: Envelope, recipient: AgentId) -> None:
+        """Start one handler of an envelope, whoever else hears its topic; `reply` tells how it ended, also for a topic."""
+        topic = envelope.to if isinstance(envelope.to, TopicId) else None
+        self._start_one(envelope, recipient, topic, asyncio.get_running_loop())
+
     def _start_one(
         self, envelope: Envelope, recipient: AgentId, topic: TopicId | None, loop: asyncio.AbstractEventLoop
     ) -> None:
@@ -95,7 +100,7 @@ class Delivery:
         if envelope.watch is not None:
             work = self._observer.handling(envelope, recipient, work)
         task = start_eagerly(work, loop)
-        if is_rpc:
+        if is_rpc or envelope.reply is not None:
             envelope.task = task
         if task.done():
             if envelope.reply is not None or task.cancelled() or task.exception() is not None:

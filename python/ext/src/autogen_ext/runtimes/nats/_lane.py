@@ -1,0 +1,199 @@
+"""Messages on their way into the mailboxes of one pool: stored in their order, as many at a time as the way bears.
+
+Nothing counts as sent before the server has stored it. Where a mailbox is nearly full, messages are stored one by one, so that
+none overtakes one that was refused. Stands on the link and the storage; knows no agent.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from nats.aio.msg import Msg
+
+from autogen_core.exceptions import MailboxFullError, UndeliverableException
+
+from ._link import Link, ServerAwayError, ServerRefusedError, logger, status_of
+from ._storage import FULL, Storage
+
+_WINDOW = 1_000
+"""How many messages may be on their way."""
+
+_LOOK_EVERY = 1_000
+"""After how many messages it is asked how full the mailboxes are."""
+
+_NEARLY_FULL = 0.8
+_FULL_S = 5.0
+"""How long a sender is held back by full mailboxes, in seconds."""
+
+_RETRY_S = 0.02
+
+_AGAIN_S = 5.0
+"""After how many seconds without an answer a message is sent again."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    subject: str
+    data: bytes
+    headers: dict[str, str]
+    stored: "asyncio.Future[int]"
+    reply: str = ""
+    sent_at: float = 0.0
+    patient_until: float = 0.0
+
+
+class Lane:
+    """The way into a pool's mailboxes.
+
+    Args:
+        link, storage: Where they are.
+        pool: The pool's name.
+    """
+
+    def __init__(self, link: Link, storage: Storage, pool: str) -> None:
+        self._link = link
+        self._storage = storage
+        self._pool = pool
+        self._under_way: OrderedDict[str, _Waiting] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self._space = asyncio.Event()
+        self._space.set()
+        self._careful = False
+        self._until_look = _LOOK_EVERY
+        self._held_back: list[_Waiting] = []
+        self._retrying: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    async def store(self, subject: str, data: bytes, id: str, ttl_s: int | None = None) -> "asyncio.Future[int]":
+        """Send a message; return what says when it is stored, and as which message of the stream.
+
+        The server takes a message of an id that it knows already as stored. Where mailboxes are full, the sender is held back
+        for up to five seconds.
+
+        Args:
+            subject: Where it goes.
+            data: The message.
+            id: Its id.
+            ttl_s: In how many seconds nobody wants it any more; None: never.
+
+        Raises:
+            MailboxFullError: There was still no space.
+        """
+        headers = {"Nats-Msg-Id": id}
+        if ttl_s is not None:
+            headers["Nats-TTL"] = f"{ttl_s}s"
+        if not self._careful and not self._turn.locked() and len(self._under_way) < _WINDOW:
+            self._until_look -= 1
+            if self._until_look > 0:
+                return await self._send(subject, data, headers)
+        async with self._turn:  # whoever waits here keeps his place
+            if self._until_look <= 0:
+                await self._look()
+            while len(self._under_way) >= _WINDOW:
+                self._space.clear()
+                await self._space.wait()
+            stored = await self._send(subject, data, headers)
+            if self._careful:
+                self._until_look -= 1
+                await asyncio.wait([stored])
+            return stored
+
+    async def _look(self) -> None:
+        self._until_look = _LOOK_EVERY
+        try:
+            messages, most = await self._storage.pending(self._pool)
+        except (ServerAwayError, ServerRefusedError) as error:
+            logger.debug("how full the mailboxes of %s are is not known: %r", self._pool, error)
+            return
+        self._careful = messages > most * _NEARLY_FULL
+        if self._careful:
+            self._until_look = max(1, min(_LOOK_EVERY, most // 100))
+
+    async def _send(self, subject: str, data: bytes, headers: dict[str, str]) -> "asyncio.Future[int]":
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(subject, data, headers, loop.create_future())
+        waiting.reply = self._link.expect(lambda message: self._answered(waiting, message))
+        waiting.patient_until = loop.time() + _FULL_S
+        self._under_way[waiting.reply] = waiting
+        waiting.stored.add_done_callback(lambda _: self._done(waiting))
+        await self._write(waiting)
+        return waiting.stored
+
+    async def _write(self, waiting: _Waiting) -> None:
+        waiting.sent_at = asyncio.get_running_loop().time()
+        if self._link.connected:  # otherwise it is sent when there is a connection again
+            try:
+                await self._link.publish(waiting.subject, waiting.data, waiting.reply, waiting.headers)
+            except ServerAwayError as error:
+                logger.debug("a message for %s waits for the server: %s", self._pool, error)
+
+    def _done(self, waiting: _Waiting) -> None:
+        self._link.forget(waiting.reply)
+        self._under_way.pop(waiting.reply, None)
+        if len(self._under_way) < _WINDOW:
+            self._space.set()
+        if not waiting.stored.cancelled():
+            waiting.stored.exception()  # seen here: whoever sent it may have gone
+
+    def _answered(self, waiting: _Waiting, message: Msg) -> None:
+        stored = waiting.stored
+        if stored.done() or status_of(message) == "503":  # no stream yet, or no leader: it is sent again
+            return
+        answer = json.loads(message.data)
+        error = answer.get("error")
+        if error is None:
+            stored.set_result(int(answer["seq"]))
+        elif int(error.get("err_code", 0)) in FULL:
+            self._refused(waiting, str(error.get("description")))
+        elif int(error.get("code", 0)) == 503:
+            logger.debug("a message for %s is sent again: %s", self._pool, error)
+        else:
+            stored.set_exception(
+                ServerRefusedError(str(error.get("description", error)), int(error.get("err_code", 0)))
+            )
+
+    def _refused(self, waiting: _Waiting, why: str) -> None:
+        self._careful = True
+        if asyncio.get_running_loop().time() >= waiting.patient_until:
+            text = f"The mailboxes of pool {self._pool!r} are full ({why}). Send again later."
+            waiting.stored.set_exception(MailboxFullError(text))
+            return
+        self._held_back.append(waiting)
+        if self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._retry(), name=f"mailboxes of {self._pool} are full")
+
+    async def _retry(self) -> None:
+        """Send what was refused again and again, in its order; ends with the last of it."""
+        while self._held_back:
+            await asyncio.sleep(_RETRY_S)
+            held_back, self._held_back = self._held_back, []
+            for waiting in held_back:
+                if not waiting.stored.done():
+                    await self._write(waiting)
+            await asyncio.sleep(_RETRY_S)
+
+    async def send_again(self, *, all: bool) -> None:
+        """Send again what has had no answer for long, or, after a broken connection, all of it, in its order."""
+        latest = asyncio.get_running_loop().time() - _AGAIN_S
+        for waiting in list(self._under_way.values()):
+            if all or waiting.sent_at < latest:
+                await self._write(waiting)
+
+    def fail(self, why: str) -> None:
+        """Let all who wait know that their messages will not be stored."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+        for waiting in list(self._under_way.values()):
+            if not waiting.stored.done():
+                waiting.stored.set_exception(UndeliverableException(f"A message was not sent: {why}."))
+
+    async def empty(self, timeout_s: float) -> bool:
+        """Wait until everything is stored; return whether that was so in time."""
+        waiting = [one.stored for one in self._under_way.values()]
+        if not waiting:
+            return True
+        _, late = await asyncio.wait(waiting, timeout=timeout_s)
+        return not late
