@@ -6,13 +6,15 @@ the lanes.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from nats.aio.msg import Msg
 
 from autogen_core import AgentId, CancellationToken
 from autogen_core.exceptions import AutoGenError, MessageTooLargeError, NotPermittedError, UndeliverableException
+from autogen_core.lowlevel import new_message_id
 from autogen_ext.runtimes._shared.deadlines import too_late
 from autogen_ext.runtimes._shared.payloads import UnreadableError
 
@@ -63,7 +65,6 @@ class _Call:
     again_at: float
     worker: str = ""
     stored: "asyncio.Future[int] | None" = None
-    copies: int = 0
     lonely_since: float | None = None
 
 
@@ -168,11 +169,23 @@ class Calls:
     async def _send(self, call: _Call, timeout_s: float | None) -> None:
         if call.route.way == STORED:
             ttl_s = None if timeout_s is None else math.ceil(timeout_s) + 1
-            stored = await self._lane(call.route.pool).store(call.route.subject, call.data, call.message.id, ttl_s)
+            lane, subject = self._lane(call.route.pool), call.route.subject
+            stored = await lane.store(subject, call.data, call.message.id, ttl_s, lambda: self._known(call))
             call.stored = stored
             stored.add_done_callback(lambda done: _not_stored(call, done))
         elif self._link.connected:  # otherwise it is sent when there is a connection again
             await self._link.publish(call.route.subject, call.data, reply=call.message.answer_to)
+
+    def _known(self, call: _Call) -> None:
+        """The server has had a message of this id before, as when a handler runs again after its worker died.
+
+        Its answer goes to whoever sent it first, so the recipient needs a copy, which is a message of its own to the server.
+        """
+        if not call.reply.done():
+            self._own(self._send_copy(call))
+
+    async def _send_copy(self, call: _Call) -> None:
+        await self._lane(call.route.pool).store(call.route.subject, call.data, f"{call.message.id}~{new_message_id()}")
 
     # Answers
 
@@ -245,9 +258,7 @@ class Calls:
             if call.route.way != STORED:
                 await self._send(call, None)
             elif call.stored is not None and call.stored.done():
-                call.copies += 1
-                id = f"{call.message.id}~{call.copies}"
-                await self._lane(call.route.pool).store(call.route.subject, call.data, id)
+                await self._send_copy(call)
 
     def refused(self, error: SubjectNotPermittedError) -> None:
         """Let those know whose subject the server refuses."""
@@ -260,15 +271,23 @@ class Calls:
     def _give_up(self, call: _Call) -> None:
         """Tell whoever handles a message that nobody waits any more, and take it out of the mailbox."""
         call.reply.cancel()
-        message = Message(CANCEL, call.message.id, NOTHING).encode()
+        message = Message(CANCEL, call.message.id, NOTHING, answer_to=call.message.answer_to).encode()
         route = call.route
         to = self._names.worker(route.worker) if route.worker else self._names.pool_talk(route.pool)
         if self._link.connected:
             self._link.post(to, message)
         if call.stored is not None:
-            task = asyncio.create_task(self._withdraw(call.route.pool, call.stored))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._own(self._withdraw(call.route.pool, call.stored))
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("looking after a message failed", exc_info=error)
 
     async def _withdraw(self, pool: str, stored: "asyncio.Future[int]") -> None:
         try:

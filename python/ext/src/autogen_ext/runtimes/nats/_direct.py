@@ -14,7 +14,7 @@ from autogen_core.exceptions import MailboxFullError, MessageTooLargeError, Unde
 from autogen_ext.runtimes._shared.payloads import UnreadableError
 
 from ._control import answer_control
-from ._intake import Begun, Intake, Parts
+from ._intake import Begun, Intake, Parts, stop
 from ._link import Link, logger
 from ._wire import CANCEL, EVENT, REQUEST, Answer, Message
 
@@ -51,7 +51,7 @@ class Direct:
             logger.error("a message to this worker cannot be read: %s", error)  # noqa: TRY400 - its text says all
             return
         if message.kind == CANCEL:
-            self._intake.cancel(message.id)
+            self._intake.cancel(message)
             return
         try:
             self._begin(message)
@@ -160,7 +160,7 @@ class Direct:
         if handlers:
             await asyncio.wait(handlers, timeout=timeout_s)
         for begun in list(self._begun):
-            self._intake.cancel(begun.message.id)
+            stop(begun)
         tasks = list(self._tasks)
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=2)

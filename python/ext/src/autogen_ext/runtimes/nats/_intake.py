@@ -49,6 +49,7 @@ class Begun:
         answer_to: Where the answer is wanted; a request that is sent again may want it elsewhere.
         begun_at: When it began, on the event loop's clock.
         told: Whether the sender knows that it takes longer.
+        stopped: Whether it was cancelled, and may still be about to end.
     """
 
     message: Message
@@ -57,6 +58,7 @@ class Begun:
     answer_to: str
     begun_at: float
     told: bool = False
+    stopped: bool = False
 
     @property
     def reply(self) -> "asyncio.Future[object]":
@@ -139,22 +141,26 @@ class Intake:
 
     # Cancelling
 
-    def cancel(self, id: str) -> None:
-        """Cancel the handlers of a message that nobody waits for any more, also those that come later."""
-        self._cancelled[id] = None
+    def cancel(self, message: Message) -> None:
+        """Cancel the handlers of a message that nobody waits for any more, also when it comes later.
+
+        The same message may be sent again by a handler that begins anew elsewhere; that one wants its answer somewhere else.
+        """
+        self._cancelled[message.answer_to] = None
         if len(self._cancelled) > _FORGET_CANCELLED:
             self._cancelled.popitem(last=False)
-        for (begun_id, _), begun in list(self.begun.items()):
-            if begun_id == id:
+        for (id, _), begun in list(self.begun.items()):
+            if id == message.id and begun.answer_to == message.answer_to:
                 stop(begun)
 
     def is_cancelled(self, message: Message) -> bool:
         """Tell whether nobody waits for the answer to a message any more."""
-        return message.id in self._cancelled
+        return bool(message.answer_to) and message.answer_to in self._cancelled
 
 
 def stop(begun: Begun) -> None:
     """Cancel a handler."""
+    begun.stopped = True
     envelope = begun.envelope
     if envelope.task is not None and not envelope.task.cancelling():
         envelope.task.cancel()

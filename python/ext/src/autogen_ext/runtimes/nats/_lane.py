@@ -7,6 +7,7 @@ none overtakes one that was refused. Stands on the link and the storage; knows n
 import asyncio
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nats.aio.msg import Msg
@@ -38,6 +39,7 @@ class _Waiting:
     data: bytes
     headers: dict[str, str]
     stored: "asyncio.Future[int]"
+    known: Callable[[], None] | None = None
     reply: str = ""
     sent_at: float = 0.0
     patient_until: float = 0.0
@@ -67,7 +69,9 @@ class Lane:
     def __len__(self) -> int:
         return len(self._under_way)
 
-    async def store(self, subject: str, data: bytes, id: str, ttl_s: int | None = None) -> "asyncio.Future[int]":
+    async def store(
+        self, subject: str, data: bytes, id: str, ttl_s: int | None = None, known: Callable[[], None] | None = None
+    ) -> "asyncio.Future[int]":
         """Send a message; return what says when it is stored, and as which message of the stream.
 
         The server takes a message of an id that it knows already as stored. Where mailboxes are full, the sender is held back
@@ -78,6 +82,7 @@ class Lane:
             data: The message.
             id: Its id.
             ttl_s: In how many seconds nobody wants it any more; None: never.
+            known: Called if the server knew the id already.
 
         Raises:
             MailboxFullError: There was still no space.
@@ -88,14 +93,14 @@ class Lane:
         if not self._careful and not self._turn.locked() and len(self._under_way) < _WINDOW:
             self._until_look -= 1
             if self._until_look > 0:
-                return await self._send(subject, data, headers)
+                return await self._send(subject, data, headers, known)
         async with self._turn:  # whoever waits here keeps his place
             if self._until_look <= 0:
                 await self._look()
             while len(self._under_way) >= _WINDOW:
                 self._space.clear()
                 await self._space.wait()
-            stored = await self._send(subject, data, headers)
+            stored = await self._send(subject, data, headers, known)
             if self._careful:
                 self._until_look -= 1
                 await asyncio.wait([stored])
@@ -112,9 +117,11 @@ class Lane:
         if self._careful:
             self._until_look = max(1, min(_LOOK_EVERY, most // 100))
 
-    async def _send(self, subject: str, data: bytes, headers: dict[str, str]) -> "asyncio.Future[int]":
+    async def _send(
+        self, subject: str, data: bytes, headers: dict[str, str], known: Callable[[], None] | None
+    ) -> "asyncio.Future[int]":
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(subject, data, headers, loop.create_future())
+        waiting = _Waiting(subject, data, headers, loop.create_future(), known)
         waiting.reply = self._link.expect(lambda message: self._answered(waiting, message))
         waiting.patient_until = loop.time() + _FULL_S
         self._under_way[waiting.reply] = waiting
@@ -146,6 +153,8 @@ class Lane:
         error = answer.get("error")
         if error is None:
             stored.set_result(int(answer["seq"]))
+            if waiting.known is not None and answer.get("duplicate"):
+                waiting.known()
         elif int(error.get("err_code", 0)) in FULL:
             self._refused(waiting, str(error.get("description")))
         elif int(error.get("code", 0)) == 503:

@@ -49,6 +49,7 @@ class Lease:
         self._seconds = seconds
         self._says: dict[str, Any] = {}
         self._valid_until = 0.0
+        self._lapsed = False
         self._ticked_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hurry: asyncio.Event | None = None
@@ -58,7 +59,14 @@ class Lease:
     @property
     def valid(self) -> bool:
         """Whether others still count on this worker. Where not, it must not handle what it had alone."""
-        return time.monotonic() < self._valid_until
+        return not self._lapsed and time.monotonic() < self._valid_until
+
+    def resume(self) -> None:
+        """Count as alive again after a lapse, once everything from before it is given up.
+
+        Without this, a process that was stopped for a while could be alive again before it has noticed that it was dead.
+        """
+        self._lapsed = False
 
     def tick(self) -> None:
         """Say that the event loop turns."""
@@ -67,7 +75,7 @@ class Lease:
     def start(self, says: Mapping[str, Any]) -> None:
         """Begin to give signs of life, with what this worker tells about itself."""
         self._says = dict(says)
-        self._stopping = False
+        self._stopping = self._lapsed = False
         self.tick()
         self._thread = threading.Thread(target=self._run, name=f"lease of {self._id}", daemon=True)
         self._thread.start()
@@ -105,8 +113,8 @@ class Lease:
         storage = Storage(link, self._connect_to[2], None)
         try:
             while not self._stopping:
-                await self._sign(storage)
                 self._hurry.clear()
+                await self._sign(storage)
                 if self._stopping:
                     break
                 try:
@@ -146,6 +154,8 @@ class Lease:
         except (ServerAwayError, ServerRefusedError, TimeoutError) as error:
             logger.debug("no sign of life from %s: %r", self._id, error)
         else:
+            if 0 < self._valid_until < time.monotonic():
+                self._lapsed = True
             self._valid_until = now + self._seconds * _MARGIN
 
     async def _leave(self, storage: Storage) -> None:

@@ -134,6 +134,16 @@ class Link:
         finally:
             await client.close()
 
+    async def settle(self) -> None:
+        """Let what was sent arrive, and what has come in be taken."""
+        try:
+            await self._live().flush(timeout=2)
+        except (TimeoutError, OSError, ConnectionClosedError, ServerAwayError):
+            logger.debug("the server was gone before all had arrived")
+            return
+        for _ in range(3):  # a subscription takes what has come in a task of its own
+            await asyncio.sleep(0)
+
     @property
     def connected(self) -> bool:
         """Whether there is a connection now."""

@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
 
-from autogen_core.exceptions import AutoGenError
-
 from ._lease import Lease
 from ._link import logger
 from ._puller import Puller
@@ -114,31 +112,31 @@ class Ownership:
                 self._owners[place] = owner
                 if owner == self._worker:
                     wanted.add(place)
-                    await self._take(place, before)
+                    self._take(place, before)
         for place in [place for place in self._pullers if place not in wanted and place not in self._leaving]:
             task = asyncio.create_task(self._hand_over(place), name=f"handing over {place[0]} {place[1]}")
             self._leaving[place] = task
 
-    async def _take(self, place: tuple[str, int], before: str | None) -> None:
+    def _take(self, place: tuple[str, int], before: str | None) -> None:
         if place in self._pullers:
             return
         puller = self._pullers[place] = self._make(*place)
-        if before is not None and before != self._worker and before not in self._registry.members:
-            await puller.take_over()
-        puller.start()
+        dead = before is not None and before != self._worker and before not in self._registry.members
+        puller.start(take_over=dead)
 
     async def _hand_over(self, place: tuple[str, int]) -> None:
-        """Let another worker have a partition: read no more, finish what has come, release it."""
+        """Let another worker have a partition: take nothing more, finish what has come, release it."""
         puller = self._pullers[place]
         try:
-            await puller.stop()
+            puller.close()
             await self._residents.drain(puller, self._drain_s)
+            await puller.stop()
             await puller.release()
-        except AutoGenError as error:
-            logger.warning("partition %s of %s was not handed over in order: %r", place[1], place[0], error)
+        except Exception:
+            logger.exception("partition %s of %s was not handed over in order", place[1], place[0])
         finally:
             del self._leaving[place]
-            del self._pullers[place]
+            self._pullers.pop(place, None)
             self._news.set()  # it may have come back meanwhile
 
     async def check(self) -> None:
@@ -146,19 +144,26 @@ class Ownership:
         if self._lease.valid:
             if self._fenced:
                 self._news.set()
-        elif not self._fenced:
+            return
+        if not self._fenced:
             self._fenced = True
-            if self._pullers:
-                logger.warning("this worker gave no sign of life in time; it leaves its agents to others")
-            pullers, self._pullers = self._pullers, {}
-            self._owners.clear()
-            for task in list(self._leaving.values()):
-                task.cancel()
-            for puller in pullers.values():
-                puller.lose()
-            for puller in pullers.values():
-                await puller.stop()
-                await self._residents.abandon(puller)
+            await self._fence()
+        self._lease.resume()
+
+    async def _fence(self) -> None:
+        if self._pullers:
+            logger.warning("this worker gave no sign of life in time; it leaves its agents to others")
+        pullers, self._pullers = list(self._pullers.values()), {}
+        self._owners.clear()
+        leaving = list(self._leaving.values())
+        for task in leaving:
+            task.cancel()
+        for puller in pullers:
+            puller.lose()
+        await asyncio.gather(*(puller.stop() for puller in pullers))
+        await asyncio.gather(*(self._residents.abandon(puller) for puller in pullers))
+        if leaving:
+            await asyncio.wait(leaving)
 
     async def stop(self) -> None:
         """Hand everything over."""

@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 from autogen_core.exceptions import AutoGenError
 from autogen_ext.runtimes._shared.payloads import UnreadableError
 
-from ._link import Link, logger, status_of
-from ._storage import ACK_S, GROUP, Storage
+from ._link import Link, ServerRefusedError, logger, status_of
+from ._storage import ACK_S, GROUP, PIN_S, Storage
 from ._subjects import Names
 from ._wire import NOTHING, WAKE, Message
 
@@ -24,6 +24,10 @@ _EXPIRES_S, _HEARTBEAT_S, _SILENCE_S = 30, 5, 12.0
 """For how long a request for messages holds; how often the server says that it does; after what silence it is made again."""
 
 _WAKE_S = 1.0
+_PAUSE_S = 0.1
+_KEEP_S = PIN_S / 3
+"""After how many seconds without a request another one is made, to keep the partition."""
+
 _AGAIN_S = 0.2
 
 
@@ -76,9 +80,11 @@ class Puller:
         self._task: asyncio.Task[None] | None = None
         self._pin = ""
         self._taken = False
-        self._restart = False
+        self._restart = self._pause = False
+        self._closed = False
+        self._take_over = False
         self._asked = 0
-        self._heard_at = 0.0
+        self._asked_at = self._heard_at = 0.0
         self._news = asyncio.Event()
         self._signed_at = 0.0
         self._emptied = asyncio.Event()
@@ -89,9 +95,18 @@ class Puller:
         """Whether messages come here."""
         return self.partition is None or bool(self._pin)
 
-    def start(self) -> None:
-        """Begin to read."""
+    def start(self, *, take_over: bool = False) -> None:
+        """Begin to read; with `take_over`, take the partition from a worker that gives no sign of life."""
+        self._take_over = take_over
         self._task = asyncio.create_task(self._run(), name=f"mailbox {self.pool} {self.consumer}")
+
+    def close(self) -> None:
+        """Take no more messages, but keep the partition, so that nobody else has it while what has come is worked on.
+
+        What the server still sends stays unacknowledged: whoever has the partition next lets it be delivered again. Only
+        what other handlers wait for is still taken, since a handler that is to be finished may wait for them.
+        """
+        self._closed = True
 
     async def stop(self) -> None:
         """Read no more; what has come stays to be worked on."""
@@ -109,13 +124,6 @@ class Puller:
                 await self.wake()
             except AutoGenError as error:  # the server frees it by itself, a second later
                 logger.debug("partition %s of %s was not released: %r", self.consumer, self.pool, error)
-
-    async def take_over(self) -> None:
-        """Take the partition from a worker that gives no sign of life."""
-        try:
-            await self._storage.unpin(self.pool, self.consumer)
-        except AutoGenError as error:
-            logger.debug("partition %s of %s was not taken over yet: %r", self.consumer, self.pool, error)
 
     def again(self) -> None:
         """Ask anew, after a broken connection."""
@@ -148,7 +156,25 @@ class Puller:
         for work in self.works.values():
             work.lost = True
         self.works.clear()
-        self._pin = ""
+        self._emptied.set()
+
+    def drop(self, works: list[Work]) -> None:
+        """Give up messages that nobody has begun to handle; whoever has the partition next gets them."""
+        for work in works:
+            work.lost = True
+            if self.works.get(work.sequence) is work:
+                del self.works[work.sequence]
+            if self.partition is None:
+                self._link.post(work.ack, b"-NAK")
+        if not self.works:
+            self._emptied.set()
+
+    def give_back(self, works: list[Work]) -> None:
+        """Let messages be delivered here again, before all that came after them."""
+        self.drop(works)
+        if self.partition is not None:
+            self._pause = True
+            self.again()
 
     # Reading
 
@@ -168,16 +194,30 @@ class Puller:
                     else:
                         await self._storage.open_partition(self.pool, self.partition)
                     opened = True
+                if self._take_over:
+                    await self._unpin_dead()
                 await self._read()
+                if self._closed and not self.has_it:
+                    return
+                if self._pause:
+                    await asyncio.sleep(_PAUSE_S)
             except AutoGenError as error:
                 logger.debug("partition %s of %s cannot be read: %r; trying again", self.consumer, self.pool, error)
                 await asyncio.sleep(_AGAIN_S)
 
+    async def _unpin_dead(self) -> None:
+        try:
+            await self._storage.unpin(self.pool, self.consumer)
+        except ServerRefusedError as error:  # nobody had it any more
+            logger.debug("partition %s of %s was free: %s", self.consumer, self.pool, error)
+        self._take_over = False
+
     async def _read(self) -> None:
         """Read until there is a reason to begin anew."""
-        if self._taken:
+        if self.partition is not None and (self._taken or self._pin):
+            # Also when it was had before: what was sent to the inbox of last time may not have come.
             await self._storage.reset(self.pool, self.consumer)
-        self._taken = self._restart = False
+        self._taken = self._restart = self._pause = False
         self._asked = 0
         loop = asyncio.get_running_loop()
         self._heard_at = self._signed_at = loop.time()
@@ -187,10 +227,13 @@ class Puller:
         try:
             while not self._restart:
                 now = loop.time()
-                if now - self._heard_at > _SILENCE_S:
+                if now - self._heard_at > _SILENCE_S or (self._closed and not self.has_it):
                     return
-                if self._asked <= _BATCH // 2:
-                    await self._ask(inbox)
+                least, most = (0, 1) if self._closed else (_BATCH // 2, _BATCH)
+                if self._asked <= least:
+                    await self._ask(inbox, most - self._asked)
+                elif self._pin and now - self._asked_at > _KEEP_S:
+                    await self._ask(inbox, 1)
                 if not self.has_it and now - woken_at > _WAKE_S:
                     woken_at = now
                     await self.wake()
@@ -199,15 +242,14 @@ class Puller:
                     await self._sign()
                 self._news.clear()
                 try:
-                    async with asyncio.timeout(_WAKE_S):
+                    async with asyncio.timeout(_KEEP_S):
                         await self._news.wait()
                 except TimeoutError:
                     continue
         finally:
             await self._link.unsubscribe(subscription)
 
-    async def _ask(self, inbox: str) -> None:
-        more = _BATCH - self._asked
+    async def _ask(self, inbox: str, more: int) -> None:
         second = 1_000_000_000
         request: dict[str, object] = {
             "batch": more,
@@ -219,6 +261,7 @@ class Puller:
             if self._pin:
                 request["id"] = self._pin
         self._asked += more
+        self._asked_at = asyncio.get_running_loop().time()
         await self._storage.pull(self.pool, self.consumer, inbox, request)
 
     async def _sign(self) -> None:
@@ -256,7 +299,7 @@ class Puller:
             if self._asked > _BATCH // 2:
                 return
         else:
-            self._restart = True
+            self._restart = self._pause = True
         self._news.set()
 
     def _deliver(self, message: Msg) -> None:
@@ -269,6 +312,8 @@ class Puller:
             read = Message.decode(message.data)
         except UnreadableError as error:
             self._broken(message, error)
+            return
+        if self._closed and not read.chain:  # a handler that is to be finished may wait for one with a chain
             return
         if read.kind == WAKE:
             self._link.post(message.reply, b"+ACK")

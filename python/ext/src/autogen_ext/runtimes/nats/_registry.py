@@ -93,6 +93,7 @@ class Registry:
         self._revisions: dict[str, int] = {}
         self._seen = 0
         self._news = asyncio.Event()
+        self._looked_at = time.monotonic()
         self.members: dict[str, Member] = {}
 
     # Reading
@@ -156,13 +157,10 @@ class Registry:
         """Take in everything anew, as after a broken connection, during which changes were missed."""
         for entry in await self._storage.load(self._names.directory):
             self._take(entry)
-        alive = set[str]()
         for entry in await self._storage.load(self._names.leases):
-            if self._hear(entry):
-                alive.add(entry.key)
-        for id in list(self.members):
-            if id not in alive:
-                self._lose(id)
+            if not self._hear(entry):
+                self._lose(entry.key)
+        # Whose sign is not there at all may give one soon, as after a restart of the server: the clock tells.
         self._events.changed()
 
     async def _directory_changed(self, message: Msg) -> None:
@@ -233,7 +231,12 @@ class Registry:
 
     def look_around(self) -> None:
         """Take note of the workers that gave no sign of life for too long; call it several times in that time."""
-        latest = time.monotonic() - self._lease_s
+        now = time.monotonic()
+        stood_still, self._looked_at = now - self._looked_at, now
+        if stood_still > self._lease_s / 4:  # this one was not listening, so nobody was silent
+            for member in self.members.values():
+                member.heard_at += stood_still
+        latest = now - self._lease_s
         for member in list(self.members.values()):
             if member.heard_at < latest:
                 logger.warning("worker %s gives no sign of life", member.id)

@@ -11,7 +11,7 @@ import json
 from collections import deque
 
 from autogen_core import Agent, AgentId, BaseAgent, ClosureAgent
-from autogen_core.exceptions import UndeliverableException
+from autogen_core.exceptions import AutoGenError, UndeliverableException
 
 from ._control import answer_control
 from ._dead_letters import DeadLetters
@@ -21,9 +21,10 @@ from ._link import Link, ServerAwayError, ServerRefusedError, logger
 from ._puller import Puller, Work
 from ._states import Record, States, to_json
 from ._storage import ConflictError
-from ._wire import EVENT, LOAD, REQUEST, Answer
+from ._wire import EVENT, LOAD, REQUEST, Answer, Message
 
 _AGAIN_S = 0.1
+_PATIENCE_S = 10.0
 
 
 class Residents:
@@ -47,23 +48,25 @@ class Residents:
         self.lease = lease
         self._residents: dict[AgentId, Resident] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.stopping = False
+
+    def may_handle(self, work: Work) -> bool:
+        """Tell whether a message is this worker's business; if it is somebody else's by now, it is given up."""
+        if self.lease.valid or work.source.partition is None:
+            return True
+        work.lost = True
+        work.source.works.pop(work.sequence, None)
+        return False
 
     def take(self, work: Work) -> None:
         """Take a message from a mailbox."""
-        if not self.lease.valid and work.source.partition is not None:
-            work.lost = True  # it is somebody else's by now
-            work.source.works.pop(work.sequence, None)
+        if not self.may_handle(work):
             return
-        message = work.message
-        if message.topic is not None:
-            recipients = [AgentId(hearer, message.topic.source) for hearer in message.hearers]
-            recipients = [agent for agent in recipients if agent != message.sender]
-        else:
-            recipients = [] if message.recipient is None else [message.recipient]
-        work.left = len(recipients)
-        if not recipients:
+        agents = recipients(work.message)
+        work.left = len(agents)
+        if not agents:
             work.source.done(work)
-        for agent in recipients:
+        for agent in agents:
             resident = self._residents.get(agent)
             if resident is None:
                 resident = self._residents[agent] = Resident(self, agent, work.source)
@@ -85,15 +88,20 @@ class Residents:
         return [one for one in self._residents.values() if one.source is source]
 
     async def drain(self, source: Puller, timeout_s: float) -> None:
-        """Let what has come from a partition be finished; what takes longer is cancelled, and delivered again elsewhere."""
+        """Let what was begun of a partition be finished; what takes longer is cancelled, and delivered again elsewhere."""
+        for resident in self.of(source):
+            source.drop(resident.drop_waiting())
         await source.empty(timeout_s)
         await self.abandon(source)
 
     async def abandon(self, source: Puller) -> None:
-        """Give up a partition: its handlers are cancelled, its agents forgotten, and nobody is told anything about them."""
+        """Give up a partition: its handlers are cancelled, its agents forgotten, and nobody is told anything about them.
+
+        Where the runtime as a whole stops, their objects stay: who closes the runtime closes them.
+        """
         source.lose()
         for resident in self.of(source):
-            await resident.leave()
+            await resident.leave(forget=not self.stopping)
 
     async def evict_idle(self, seconds: float) -> None:
         """Forget agents with saved state that had nothing to do for so long."""
@@ -105,7 +113,7 @@ class Residents:
     async def stop(self) -> None:
         """End what is under way."""
         for resident in list(self._residents.values()):
-            await resident.leave()
+            await resident.leave(forget=False)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -143,8 +151,15 @@ class Resident:
             if self._task is None:
                 self._task = asyncio.create_task(self._work(), name=f"agent {self.id}")
 
-    async def leave(self) -> None:
-        """End what is under way, and forget the agent's object."""
+    def drop_waiting(self) -> list[Work]:
+        """Drop the messages that were not begun yet and no handler waits for, back to the last of another kind."""
+        dropped: list[Work] = []
+        while self._waiting and not self._waiting[-1].message.chain and len(recipients(self._waiting[-1].message)) == 1:
+            dropped.append(self._waiting.pop())
+        return dropped
+
+    async def leave(self, *, forget: bool = True) -> None:
+        """End what is under way, and forget the agent's object, unless the runtime as a whole stops."""
         self._left = True
         self._house.forget(self)
         for begun in list(self._begun):
@@ -153,16 +168,18 @@ class Resident:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=1)
         directory = self._house.parts.directory
-        if self.id in directory.agents:
+        if forget and self.id in directory.agents:
             try:
                 await directory.evict(self.id, None)
             except Exception:
                 logger.exception("agent %s could not be closed", self.id)
+                directory.agents.pop(self.id, None)
 
     async def _work(self) -> None:
         try:
             while self._waiting and not self._left:
-                if self._agent is None and not await self._activate():
+                if self._agent is None:
+                    await self._activate()
                     continue
                 work = self._waiting.popleft()
                 if work.message.kind not in {REQUEST, EVENT}:
@@ -173,14 +190,20 @@ class Resident:
                     self._start(work)
         except Exception:
             logger.exception("agent %s cannot go on; its messages are delivered again", self.id)
-            self._house.own(asyncio.create_task(self.leave()))
+            self._house.own(asyncio.create_task(self._give_back()))
         finally:
             self._task = None
             self.idle_since = asyncio.get_running_loop().time()
 
+    async def _give_back(self) -> None:
+        """Forget the agent and let all that it has not finished be delivered again."""
+        await self.leave()
+        works = [work for work in self.source.works.values() if self.id in recipients(work.message)]
+        self.source.give_back(works)
+
     # Making and restoring
 
-    async def _activate(self) -> bool:
+    async def _activate(self) -> None:
         """Make the agent; where it cannot be made, the first message is answered with the reason."""
         directory = self._house.parts.directory
         try:
@@ -191,12 +214,11 @@ class Resident:
         except (ServerAwayError, ServerRefusedError) as error:
             logger.debug("agent %s cannot be restored yet: %r", self.id, error)
             await asyncio.sleep(_AGAIN_S)
-            return False
         except Exception as error:  # noqa: BLE001 - factories are anybody's code, and the sender waits
-            await self._fail(self._waiting.popleft(), error)
-            return False
-        self._agent = agent
-        return True
+            if self._waiting:
+                await self._fail(self._waiting.popleft(), error)
+        else:
+            self._agent = agent
 
     async def _restore(self, agent: Agent) -> None:
 
@@ -213,6 +235,10 @@ class Resident:
     # Handling without saved state: as messages come
 
     def _start(self, work: Work) -> None:
+        former = self._stopped(work)
+        if former is not None:
+            self._house.own(asyncio.create_task(self._start_after(former, work)))
+            return
         begun = self._begin(work)
         if begun is None:
             return
@@ -221,6 +247,16 @@ class Resident:
             return
         self._begun.add(begun)
         begun.reply.add_done_callback(lambda _: self._end(work, begun))
+
+    async def _start_after(self, former: Begun, work: Work) -> None:
+        await asyncio.wait([former.reply])
+        if not work.lost:
+            self._start(work)
+
+    def _stopped(self, work: Work) -> Begun | None:
+        """Return the handler of the same message that was cancelled and has not ended yet."""
+        running = self._house.intake.begun.get((work.message.id, self.id))
+        return running if running is not None and running.stopped else None
 
     def _end(self, work: Work, begun: Begun) -> None:
         self._begun.discard(begun)
@@ -249,6 +285,8 @@ class Resident:
     def _begin(self, work: Work) -> Begun | None:
         """Begin to handle a message, unless that has been done before."""
         house, message = self._house, work.message
+        if work.lost or not house.may_handle(work):
+            return None
         key = (message.id, self.id)
         if (running := house.intake.begun.get(key)) is not None:
             running.answer_to = message.answer_to
@@ -271,8 +309,9 @@ class Resident:
 
     async def _handle(self, work: Work) -> None:
         while not work.lost:
-            if self._agent is None and not await self._activate_again():
-                return
+            if self._agent is None:
+                await self._activate_again(work)
+                continue
             known = self._record.answer_of(work.message.id)
             if known is not None:
                 self._answer_known(work, known)
@@ -284,19 +323,29 @@ class Resident:
                 await self._commit(work, answer)
             except ConflictError:
                 logger.info("the state of %s was written elsewhere; it is read again", self.id)
+                for within in self._within:  # the handler sends them again
+                    self._done(within)
                 self._within.clear()
                 await self._reload()
             else:
                 return
 
-    async def _activate_again(self) -> bool:
+    async def _activate_again(self, work: Work) -> None:
         agent = await self._house.parts.directory.activate(self.id)
-        await self._restore(agent)
-        self._agent = agent
-        return True
+        while not work.lost:
+            try:
+                await self._restore(agent)
+            except (ServerAwayError, ServerRefusedError) as error:
+                logger.debug("agent %s cannot be restored yet: %r", self.id, error)
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._agent = agent
+                return
 
     async def _run(self, work: Work) -> bytes | None:
         """Let the agent handle a message; return the answer, None if it is no longer this worker's."""
+        if (former := self._stopped(work)) is not None:
+            await asyncio.wait([former.reply])
         begun = self._begin(work)
         if begun is None:
             return None
@@ -336,7 +385,13 @@ class Resident:
         if state != self._record.state:
             self._record.state = state
             self._record.add(work.message.id, answer)
-            if not await self._write(work):
+            try:
+                if not await self._write(work):
+                    return
+            except AutoGenError as error:
+                logger.exception("the state of agent %s cannot be written; it goes on from the last that was", self.id)
+                await self._fail(work, error)
+                await self._reload()
                 return
         self._house.intake.remember((work.message.id, self.id), answer)
         self._tell(answer_to, answer)
@@ -346,11 +401,23 @@ class Resident:
         self._within.clear()
 
     async def _write(self, work: Work) -> bool:
-        """Write the record; while the server is away, for as long as this worker counts as alive."""
+        """Write the record; while the server is away, for as long as this worker counts as alive.
+
+        Raises:
+            ConflictError: Somebody else has.
+            MessageTooLargeError: It is longer than the server takes.
+            ServerRefusedError: The server refuses it, and has for seconds.
+        """
+        patient_until = asyncio.get_running_loop().time() + _PATIENCE_S
         while not work.lost:
             try:
                 await self._house.states.save(self.id, self._record)
             except ServerAwayError as error:
+                logger.debug("the state of %s is not written yet: %r", self.id, error)
+                await asyncio.sleep(_AGAIN_S)
+            except ServerRefusedError as error:  # a cluster without leader says so, too
+                if asyncio.get_running_loop().time() > patient_until:
+                    raise
                 logger.debug("the state of %s is not written yet: %r", self.id, error)
                 await asyncio.sleep(_AGAIN_S)
             else:
@@ -418,6 +485,14 @@ class Resident:
         work.left -= 1
         if work.left == 0 and not work.lost:
             work.source.done(work)
+
+
+def recipients(message: Message) -> list[AgentId]:
+    """Return the agents that a message is for."""
+    if message.topic is None:
+        return [] if message.recipient is None else [message.recipient]
+    hearers = [AgentId(hearer, message.topic.source) for hearer in message.hearers]
+    return [agent for agent in hearers if agent != message.sender]
 
 
 def _failed(begun: Begun) -> bool:

@@ -143,6 +143,7 @@ class NatsAgentRuntime(BaseRuntime):
         self._instances: set[AgentId] = set()
         self._started = self._leaving = False
         self._ticker: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Life
@@ -165,6 +166,7 @@ class NatsAgentRuntime(BaseRuntime):
             raise ValueError("Runtime is already running.")
         await self._link.start()
         self._started, self._leaving = True, False
+        self._residents.stopping = False
         try:
             await self._storage.open()
             self._lease.start(self._says())
@@ -197,15 +199,29 @@ class NatsAgentRuntime(BaseRuntime):
         """Finish what is being handled, hand all agents over to other workers, and disconnect.
 
         What waits in mailboxes stays there. Handlers that take longer than `drain_timeout` are cancelled; their messages are
-        delivered again. Those here who wait for agents elsewhere get an error.
+        delivered again. Those here who wait for agents elsewhere get an error. Cancelling this does not keep the runtime from
+        stopping. Called by a handler, it returns at once, and the runtime stops when that handler has ended.
 
         Raises:
             RuntimeError: It is not started.
         """
         if not self._started:
             raise RuntimeError("Runtime is not running.")
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._shut_down(), name="stopping the NATS runtime")
+            self._stopping.add_done_callback(self._has_stopped)
+        if handling.get() is None:
+            await asyncio.shield(self._stopping)
+
+    def _has_stopped(self, stopping: asyncio.Task[None]) -> None:
+        self._stopping = None
+        if not stopping.cancelled() and (error := stopping.exception()) is not None:
+            logger.error("the runtime did not stop in order", exc_info=error)
+
+    async def _shut_down(self) -> None:
         self._leaving = True
         self._lease.say(self._says())
+        self._residents.stopping = True
         await self._leave_queues()
         await self._timers.stop()
         await self._ownership.stop()
@@ -215,6 +231,7 @@ class NatsAgentRuntime(BaseRuntime):
                 await lane.empty(_REST_S)
             await self._calls.arrived(_REST_S)
             await self._forget_instances()
+            await self._link.settle()
         self._started = False
         self._calls.fail("the runtime stopped")
         for lane in self._lanes.values():
@@ -326,7 +343,12 @@ class NatsAgentRuntime(BaseRuntime):
     def _own(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a part of the runtime failed; it goes on", exc_info=error)
 
     # Messages
 
@@ -361,7 +383,11 @@ class NatsAgentRuntime(BaseRuntime):
             raise asyncio.CancelledError(f"The cancellation token of the message for {recipient} is cancelled already.")
         left = time_left(timeout, self._timeout)
         watch = self._observer.watch()
-        route = self._route(recipient)
+        try:
+            route = self._route(recipient)
+        except UndeliverableException as error:
+            self._observer.undeliverable(message, recipient, sender, error, "unknown_recipient")
+            raise
         if route is None:
             envelope = Envelope(message, sender, recipient, token, message_id or new_message_id(), watch)
             if watch is not None:
@@ -378,7 +404,25 @@ class NatsAgentRuntime(BaseRuntime):
     async def _call(
         self, envelope: Envelope, kind: str, payload: Written, route: Route, timeout_s: float | None
     ) -> Any:
-        """Send a message and return what its answer says."""
+        """Send a message and return what its answer says; the envelope is told of it, too."""
+        outcome = envelope.reply = asyncio.get_running_loop().create_future()
+        try:
+            result = await self._ask(envelope, kind, payload, route, timeout_s)
+        except asyncio.CancelledError:
+            outcome.cancel()
+            raise
+        except Exception as error:
+            outcome.set_exception(error)
+            outcome.exception()  # seen here: nobody awaits it
+            raise
+        else:
+            outcome.set_result(result)
+            return result
+        finally:
+            if envelope.watch is not None:
+                self._observer.settled(envelope)
+
+    async def _ask(self, envelope: Envelope, kind: str, payload: Written, route: Route, timeout_s: float | None) -> Any:
         recipient = envelope.to
         assert isinstance(recipient, AgentId)
         current = handling.get()
@@ -391,11 +435,7 @@ class NatsAgentRuntime(BaseRuntime):
             chain=[] if current is None else current.chain,
             carrier=self._observer.carrier(envelope),
         )
-        try:
-            answer = await self._calls.call(written, route, recipient, timeout_s, envelope.token)
-        finally:
-            if envelope.watch is not None:
-                self._observer.settled(envelope)
+        answer = await self._calls.call(written, route, recipient, timeout_s, envelope.token)
         if answer.error is not None:
             raise errors.revive(answer.error, answer.metadata, recipient, envelope.id)
         if answer.payload is None:

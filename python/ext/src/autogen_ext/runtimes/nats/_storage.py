@@ -28,6 +28,9 @@ FULL = {10077, 10048, 10047}
 DUPLICATES_S = 120
 """For how long the server knows the ids of messages, in seconds."""
 
+PIN_S = 3
+"""After how many seconds without a request its reader loses a partition, also if earlier requests still wait there."""
+
 ACK_S = 30
 """For how long a message may be worked on without a sign of life, in seconds."""
 
@@ -149,7 +152,7 @@ class Storage:
 
     async def open_partition(self, pool: str, partition: int) -> None:
         """Make the consumer of a partition, where it is missing: one worker at a time may read there."""
-        pinned = {"priority_groups": [GROUP], "priority_policy": "pinned_client", "priority_timeout": _SECOND}
+        pinned = {"priority_groups": [GROUP], "priority_policy": "pinned_client", "priority_timeout": PIN_S * _SECOND}
         await self._consumer(pool, str(partition), pinned)
 
     async def open_shared(self, pool: str) -> None:

@@ -1,0 +1,1 @@
+"""What the command line of the runtimes is made of. It alone knows both runtimes, each only once it is asked for."""
