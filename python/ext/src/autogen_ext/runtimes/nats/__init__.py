@@ -1,10 +1,11 @@
 """A durable runtime on NATS JetStream, and the server for development, tests and single hosts."""
 
-try:
-    import nats  # noqa: F401 - only to say what is missing
-except ImportError as error:
-    raise ImportError('The NATS runtime needs an extra: pip install "autogen-ext[nats]"') from error
+from importlib.util import find_spec
 
+if find_spec("nats") is None:
+    raise ImportError('The NATS runtime needs an extra: pip install "autogen-ext[nats]"')
+
+from ._connection import NatsConnectionError, SubjectNotPermittedError, UntrustedServerError
 from ._dead_letters import DeadLetter
 from ._runtime import NatsAgentRuntime
 from ._security import NatsSecurity
@@ -28,6 +29,7 @@ __all__ = [
     "NatsAccount",
     "NatsAgentRuntime",
     "NatsCluster",
+    "NatsConnectionError",
     "NatsExport",
     "NatsImport",
     "NatsLeafListen",
@@ -40,4 +42,6 @@ __all__ = [
     "NatsServerOptions",
     "NatsTls",
     "NatsUser",
+    "SubjectNotPermittedError",
+    "UntrustedServerError",
 ]

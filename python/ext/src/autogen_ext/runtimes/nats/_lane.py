@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from autogen_core.exceptions import MailboxFullError, UndeliverableException
 
+from ._connection import SubjectNotPermittedError
 from ._link import Link, ServerAwayError, ServerRefusedError, logger, status_of
 from ._storage import FULL, Storage
 
@@ -190,6 +191,12 @@ class Lane:
         for waiting in list(self._under_way.values()):
             if all or waiting.sent_at < latest:
                 await self._write(waiting)
+
+    def refused(self, error: SubjectNotPermittedError) -> None:
+        """Let those know whose subject the server refuses."""
+        for waiting in list(self._under_way.values()):
+            if waiting.subject == error.subject and not waiting.stored.done():
+                waiting.stored.set_exception(error)
 
     def fail(self, why: str) -> None:
         """Let all who wait know that their messages will not be stored."""

@@ -94,6 +94,7 @@ class Link:
         self._events = events
         self._client: Client | None = None
         self._expected: dict[str, Take] = {}
+        self._asked: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
         self._numbers = count(1)
         self._posting: set[asyncio.Task[None]] = set()
 
@@ -119,6 +120,9 @@ class Link:
         self._events.back()
 
     async def _refused(self, error: SubjectNotPermittedError) -> None:
+        for subject, answer in list(self._asked.values()):
+            if subject == error.subject and not answer.done():
+                answer.set_exception(error)
         self._events.refused(error)
 
     async def stop(self) -> None:
@@ -238,6 +242,7 @@ class Link:
         Raises:
             ServerAwayError: None came in time.
             NobodyThereError: Nobody listens there.
+            NotPermittedError: The server does not let this worker ask.
         """
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
 
@@ -246,6 +251,7 @@ class Link:
                 answer.set_result(message)
 
         reply = self.expect(take)
+        self._asked[reply] = subject, answer
         try:
             await self.publish(subject, data, reply, headers)
             async with asyncio.timeout(wait_s):
@@ -254,6 +260,7 @@ class Link:
             raise ServerAwayError(f"The NATS server did not answer within {wait_s:.3g} seconds ({subject}).") from None
         finally:
             self.forget(reply)
+            del self._asked[reply]
         if status_of(message) == "503":
             raise NobodyThereError(f"Nobody listens to {subject}.")
         return message

@@ -15,8 +15,24 @@ from uuid import uuid4
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from autogen_core import Agent, AgentId, AgentMetadata, AgentType, CancellationToken, Subscription, TopicId
-from autogen_core.exceptions import AutoGenError, MessageTooLargeError, NotAccessibleError, UndeliverableException
+from autogen_core import (
+    Agent,
+    AgentId,
+    AgentMetadata,
+    AgentType,
+    CancellationToken,
+    Subscription,
+    TopicId,
+    TypePrefixSubscription,
+    TypeSubscription,
+)
+from autogen_core.exceptions import (
+    AutoGenError,
+    MessageTooLargeError,
+    NotAccessibleError,
+    NotPermittedError,
+    UndeliverableException,
+)
 from autogen_core.lowlevel import BaseRuntime, Delivery, Envelope, Interventions, Mailbox, Observer, new_message_id
 from autogen_ext.runtimes._shared import errors, payloads
 from autogen_ext.runtimes._shared.deadlines import time_left
@@ -107,12 +123,17 @@ class NatsAgentRuntime(BaseRuntime):
         drain_timeout: float = 30.0,
     ) -> None:
         super().__init__()
+        if pool is not None and pool.startswith("$"):
+            raise ValueError(
+                f"The name of a pool does not begin with '$', which is for the runtime itself; got {pool!r}."
+            )
         if partitions < 1 or mailbox_size < 1 or lease < 0.5:
             raise ValueError("partitions and mailbox_size must be positive, and lease at least 0.5 seconds.")
         addresses = [servers] if isinstance(servers, str) else list(servers)
         self.id = uuid4().hex[:16]
         self._names = names = Names(namespace)
         self._pool, self._stateless = pool, frozenset(stateless_types)
+        self._rights = None if security is None else security.rights
         self._timeout, self._partitions, self._mailbox_size = timeout, partitions, mailbox_size
         self._drain_timeout = drain_timeout
         self._link = link = Link(addresses, security, names, self.id, LinkEvents(self._away, self._back, self._refused))
@@ -333,6 +354,8 @@ class NatsAgentRuntime(BaseRuntime):
 
     def _refused(self, error: SubjectNotPermittedError) -> None:
         self._calls.refused(error)
+        for lane in self._lanes.values():
+            lane.refused(error)
 
     def _gone(self, worker: str) -> None:
         self._calls.gone(worker)
@@ -460,10 +483,15 @@ class NatsAgentRuntime(BaseRuntime):
             ValueError: The runtime is not started, or the message cannot be written.
             MailboxFullError: As many messages wait for a hearer's pool as may.
             MessageTooLargeError: The message is longer than the server takes.
+            NotPermittedError: This worker has no right to publish to topics of this type.
         """
         self._require_started()
         if cancellation_token is not None and cancellation_token.is_cancelled():
             raise asyncio.CancelledError(f"The cancellation token of the message for {topic_id} is cancelled already.")
+        if self._rights is not None and not self._rights.may_publish(topic_id.type):
+            raise NotPermittedError(
+                f"This worker has no right to publish to topic type {topic_id.type!r}.", recipient=topic_id
+            )
         payload = payloads.write(message, self._serializers)
         id = next_id(message_id, str(topic_id), payload.data)
         token = cancellation_token or CancellationToken()
@@ -695,11 +723,21 @@ class NatsAgentRuntime(BaseRuntime):
 
         Raises:
             ValueError: It exists here already, or is of a class of its own, which cannot travel.
+            NotPermittedError: This worker has no right to it.
         """
         self._registry.check(subscription)
+        self._may_hear(subscription)
         await super().add_subscription(subscription)
         if self._started:
             await self._registry.add_subscription(subscription)
+
+    def _may_hear(self, subscription: Subscription) -> None:
+        if self._rights is None or not isinstance(subscription, TypeSubscription | TypePrefixSubscription):
+            return
+        exact = isinstance(subscription, TypeSubscription)
+        topic = subscription.topic_type if exact else subscription.topic_type_prefix
+        if not self._rights.may_hear(topic, subscription.agent_type):
+            raise NotPermittedError(f"This worker has no right to let {subscription.agent_type!r} hear {topic!r}.")
 
     async def remove_subscription(self, id: str) -> None:
         """Remove a subscription, for all workers; raises `ValueError` if there is none with this id."""

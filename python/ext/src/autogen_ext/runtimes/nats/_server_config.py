@@ -71,7 +71,7 @@ class NatsRights:
     publish: tuple[str, ...] = ("*",)
     subscribe: tuple[str, ...] = ("*",)
     pools: Mapping[str, str] = field(default_factory=dict[str, str])
-    timers: bool = True
+    timers: bool = False
     namespace: str = "autogen"
     also_publish: tuple[str, ...] = ()
     also_subscribe: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from nats.aio.msg import Msg
 
-from autogen_core.exceptions import AutoGenError
+from autogen_core.exceptions import AutoGenError, NotPermittedError
 from autogen_ext.runtimes._shared.payloads import UnreadableError
 
 from ._link import Link, logger, read_reply
@@ -44,9 +44,13 @@ class Timers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to send what is due."""
-        await self._storage.open_timers(POOL)
-        self._puller.start()
+        """Begin to send what is due, unless this worker has no right to: then others do."""
+        try:
+            await self._storage.open_timers(POOL)
+        except NotPermittedError as error:
+            logger.debug("this worker has no part in timers: %s", error)
+        else:
+            self._puller.start()
 
     def again(self) -> None:
         """Ask anew, after a broken connection."""
