@@ -15,6 +15,11 @@ quickstart: ## Set up and run the first program: a team of one agent that uses a
 	@tools/setup quickstart
 	@exec $(BIN)/python examples/quickstart.py
 
+.PHONY: quickstart-distributed
+quickstart-distributed: ## Set up and run a team whose agents live in two worker processes
+	@tools/setup distributed
+	@exec $(BIN)/python examples/quickstart_distributed.py
+
 .PHONY: setup
 setup: ## Set up everything for development
 	@tools/setup dev

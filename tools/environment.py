@@ -21,7 +21,11 @@ LOG = ROOT / ".cache" / "set-up.log"
 PYTHON = VENV / "bin" / "python"
 PACKAGES = ("core", "agentchat", "ext")
 # What each set also holds: who has `dev` need not set up `quickstart`.
-SETS = {"quickstart": ("quickstart", "dev"), "dev": ("dev",)}
+SETS = {
+    "quickstart": ("quickstart", "distributed", "dev"),
+    "distributed": ("distributed", "dev"),
+    "dev": ("dev",),
+}
 DOT_S = 1.0
 LOG_TAIL = 20
 

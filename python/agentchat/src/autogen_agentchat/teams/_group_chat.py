@@ -101,7 +101,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._termination_condition = termination_condition
         self._max_turns = max_turns
         self._emit_team_events = emit_team_events
-        self._message_factory = _factory_for(participants, custom_message_types or [])
+        self._message_factory = factory_for(participants, custom_message_types or [])
 
         self._team_id = str(uuid4())
         self._seats = [
@@ -111,6 +111,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         self._manager_id = AgentId(self._agent_type(group_chat_manager_name), self._team_id)
         self._embedded: SingleThreadedAgentRuntime | None = None
         self._seating = asyncio.Lock()
+        self._seated: set[str] = set()
         self._switching = asyncio.Lock()
         self._users = 0
         if runtime is None:
@@ -292,8 +293,13 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
 
     async def _seat_all(self) -> BaseGroupChatManager:
         for participant, seat in zip(self._participants, self._seats, strict=True):
+            if seat.name in self._seated:  # before a runtime whose server was away refused the next
+                continue
             container = ChatAgentContainer(participant, self._emit, self._message_factory)
-            await container.register_instance(self._runtime, self._agent_id(seat))
+            await container.register_instance(
+                self._runtime, self._agent_id(seat), skip_direct_message_subscription=True
+            )
+            self._seated.add(seat.name)
         settings = ManagerSettings(
             name=self._manager_name,
             seats=self._seats,
@@ -305,7 +311,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
             emit_team_events=self._emit_team_events,
         )
         manager = self._make_manager(settings)
-        await manager.register_instance(self._runtime, self._manager_id)
+        await manager.register_instance(self._runtime, self._manager_id, skip_direct_message_subscription=True)
         return manager
 
     @asynccontextmanager
@@ -429,7 +435,7 @@ class BaseGroupChat(Team, ABC, ComponentBase[BaseModel]):
         await self._runtime.agent_load_state(self._manager_id, states[self._manager_name])
 
 
-def _factory_for(
+def factory_for(
     participants: Sequence[ChatAgent | Team], custom: Sequence[type[BaseAgentEvent | BaseChatMessage]]
 ) -> MessageFactory:
     """Make a factory that knows the built-in messages, the program's own, and what the participants produce."""

@@ -63,6 +63,11 @@ class ChatAgentContainer(SequentialRoutedAgent):
         self._ended: tuple[int, GroupChatTurnResult] | None = None
         """The number and the result of the last turn that ended, for a manager that asks for it again."""
 
+    @property
+    def ended_turn(self) -> int | None:
+        """The number of the last turn, once it has ended."""
+        return None if self._ended is None else self._ended[0]
+
     @rpc
     async def handle_turn(self, message: GroupChatTurn, ctx: MessageContext) -> GroupChatTurnResult:
         """Let the participant speak, and hand on its events as they come."""
