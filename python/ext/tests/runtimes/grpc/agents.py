@@ -1,7 +1,6 @@
-"""The agents and messages of these tests; also a worker process of its own: `python agents.py ADDRESS TYPE [shared]`."""
+"""The agents and messages of these tests."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +63,8 @@ class Speaker(RoutedAgent):
                     self.cancelled += 1
                     raise
                 return Word("slept")
+            case "cancelled":
+                return Word(str(self.cancelled))
             case "ask":
                 to, _, what = rest.partition(" ")
                 return await self.send_message(
@@ -105,16 +106,3 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - a test looks from outside
             await asyncio.sleep(0.005)
-
-
-async def main() -> None:
-    shared = sys.argv[2:3] if "shared" in sys.argv else ()
-    runtime = GrpcWorkerAgentRuntime(sys.argv[1], shared_types=shared)
-    await runtime.start()
-    await speak(runtime, sys.argv[2])
-    print("ready", flush=True)  # noqa: T201 - so the test hears of it
-    await runtime.stop_when_signal()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

@@ -1,11 +1,14 @@
 """A host on a free port of this machine, and workers at it, all closed after the test."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntime, GrpcWorkerAgentRuntimeHost
+
+from . import reference
 
 NewWorker = Callable[..., Awaitable[GrpcWorkerAgentRuntime]]
 
@@ -33,3 +36,12 @@ async def new_worker(host: GrpcWorkerAgentRuntimeHost) -> AsyncIterator[NewWorke
     yield make
     for worker in made:
         await worker.close()
+
+
+@pytest.fixture(scope="session")
+def reference_python() -> Path:
+    """The interpreter that has AutoGen 0.7.5; installed at first use."""
+    try:
+        return reference.interpreter()
+    except reference.MissingError as error:
+        pytest.skip(str(error))  # nothing of ours is wrong; the summary says it

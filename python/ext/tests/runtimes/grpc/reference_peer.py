@@ -20,6 +20,7 @@ from autogen_core import (
     RoutedAgent,
     TopicId,
     TypeSubscription,
+    UnknownPayload,
     message_handler,
     try_get_known_serializers_for_type,
 )
@@ -28,6 +29,19 @@ from autogen_core import (
 @dataclass
 class Word:
     text: str
+
+
+def _unreadable() -> type:
+    """Make a class that has the name of `Word` on the wire, and not its fields."""
+
+    @dataclass
+    class Word:
+        words: str
+
+    return Word
+
+
+Unreadable = _unreadable()
 
 
 class Note(BaseModel):
@@ -96,8 +110,12 @@ def worker() -> None:
             await runtime.publish_message(Note(text=order["publish"]), TopicId(order["topic"], "s"))
             return
         try:
-            answer = await asyncio.wait_for(runtime.send_message(Word(order["send"]), AgentId(order["to"], "k")), 10)
-            tell(answer=answer.text if isinstance(answer, Word) else repr(answer))
+            message = Unreadable("x") if order["send"] == "unreadable" else Word(order["send"])
+            answer = await asyncio.wait_for(runtime.send_message(message, AgentId(order["to"], "k")), 10)
+            if isinstance(answer, UnknownPayload):
+                tell(unknown=[answer.type_name, answer.data_content_type, answer.payload.decode()])
+            else:
+                tell(answer=answer.text if isinstance(answer, Word) else repr(answer))
         except Exception as error:  # noqa: BLE001 - what it is, is what is asked for
             tell(error=type(error).__name__, text=str(error))
 

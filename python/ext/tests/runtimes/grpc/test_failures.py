@@ -2,10 +2,7 @@
 
 import asyncio
 import signal
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,35 +11,15 @@ from autogen_core.exceptions import UndeliverableException
 from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntime, GrpcWorkerAgentRuntimeHost
 
 from .agents import Word, knows_messages, speak, speaker, until
+from .processes import worker_process
 
 NewWorker = Callable[..., Awaitable[GrpcWorkerAgentRuntime]]
 FAR = AgentId("far", "default")
 
 
-@asynccontextmanager
-async def worker_process(
-    host: GrpcWorkerAgentRuntimeHost, *arguments: str
-) -> AsyncGenerator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).with_name("agents.py")),
-        f"127.0.0.1:{host.port}",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def test_callers_of_a_killed_worker_are_told(host: GrpcWorkerAgentRuntimeHost, new_worker: NewWorker) -> None:
     near = knows_messages(await new_worker())
-    async with worker_process(host, "far") as process:
+    async with worker_process(f"127.0.0.1:{host.port}", "far") as process:
         assert await near.send_message(Word("hi"), FAR) == Word("HI")
         calls = [asyncio.create_task(near.send_message(Word("sleep 60"), FAR)) for _ in range(20)]
         await asyncio.sleep(0.1)
@@ -58,10 +35,10 @@ async def test_the_type_of_a_killed_worker_can_be_registered_again(
     host: GrpcWorkerAgentRuntimeHost, new_worker: NewWorker
 ) -> None:
     near = knows_messages(await new_worker())
-    async with worker_process(host, "far") as process:
+    async with worker_process(f"127.0.0.1:{host.port}", "far") as process:
         process.kill()
         await process.wait()
-    async with worker_process(host, "far"):
+    async with worker_process(f"127.0.0.1:{host.port}", "far"):
         assert await near.send_message(Word("hi"), FAR) == Word("HI")
 
 
@@ -70,7 +47,10 @@ async def test_of_workers_that_share_a_type_the_others_take_over(
 ) -> None:
     near = knows_messages(await new_worker())
     agents = [AgentId("far", str(number)) for number in range(40)]
-    async with worker_process(host, "far", "shared") as first, worker_process(host, "far", "shared"):
+    async with (
+        worker_process(f"127.0.0.1:{host.port}", "far", "--shared") as first,
+        worker_process(f"127.0.0.1:{host.port}", "far", "--shared"),
+    ):
         assert await asyncio.gather(*(near.send_message(Word("a"), agent) for agent in agents)) == [Word("A")] * 40
         first.kill()
         await first.wait()
@@ -81,7 +61,7 @@ async def test_of_workers_that_share_a_type_the_others_take_over(
 async def test_a_worker_process_leaves_on_sigterm(host: GrpcWorkerAgentRuntimeHost, new_worker: NewWorker) -> None:
     """It finishes what it is at."""
     near = knows_messages(await new_worker())
-    async with worker_process(host, "far") as process:
+    async with worker_process(f"127.0.0.1:{host.port}", "far") as process:
         call = asyncio.create_task(near.send_message(Word("sleep 0.5"), FAR))
         await asyncio.sleep(0.2)
         process.send_signal(signal.SIGTERM)

@@ -210,6 +210,19 @@ async def test_cancelling_the_caller_cancels_the_handler_elsewhere(two: Two) -> 
     assert agent.contexts[0].cancellation_token.is_cancelled()
 
 
+async def test_a_call_that_is_cancelled_on_its_way_is_not_left_running(two: Two) -> None:
+    """That it is cancelled goes by another stream, and may overtake it."""
+    near, far = two
+    for _ in range(50):
+        call = asyncio.create_task(near.send_message(Word("sleep 30"), FAR))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    await near.send_message(Word("last"), FAR)
+    await until(lambda: not far._delivery.tasks and not far._serving._handling)
+
+
 async def test_cancelling_the_token_cancels_the_handler_elsewhere(two: Two) -> None:
     near, far = two
     token = CancellationToken()

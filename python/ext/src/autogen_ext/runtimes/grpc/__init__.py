@@ -9,9 +9,10 @@ except ImportError as error:
     raise ImportError('The gRPC runtime needs an extra: pip install "autogen-ext[grpc]"') from error
 
 from ._host import GrpcWorkerAgentRuntimeHost
+from ._registry import RegistrationRefusedError
 from ._security import HostSecurity, WorkerRights, WorkerSecurity
 from ._servicer import GrpcWorkerAgentRuntimeHostServicer
-from ._worker import GrpcWorkerAgentRuntime, RegistrationRefusedError
+from ._worker import GrpcWorkerAgentRuntime
 
 __all__ = [
     "GrpcWorkerAgentRuntime",

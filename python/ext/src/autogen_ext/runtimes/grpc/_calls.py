@@ -5,7 +5,6 @@ Every wait ends: by the answer, the deadline, the caller, the runtime's stop, or
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 from autogen_core import AgentId
 from autogen_core.exceptions import (
@@ -14,14 +13,13 @@ from autogen_core.exceptions import (
     MessageTooLargeError,
     UndeliverableException,
 )
-from autogen_core.lowlevel import Envelope, Observer, SerializationRegistry
+from autogen_core.lowlevel import Envelope, Observer, SerializationRegistry, new_message_id
 from autogen_ext.runtimes._shared import errors
 from autogen_ext.runtimes._shared.deadlines import too_late
 
-from ._codec import DEADLINE, MESSAGE_ID, PATIENCE, decode_payload, encode_payload, to_agent
+from ._codec import DEADLINE, MESSAGE_ID, PATIENCE, decode_payload, encode_into
 from ._link import Link
-from ._router import FRAME
-from .protos import agent_control_pb2 as control
+from ._router import FRAME, cancel_request
 from .protos import agent_worker_pb2 as wire
 
 _PATIENCE_S = 10.0
@@ -92,21 +90,27 @@ class Calls:
                 self._give_up(id, recipient)
 
     def _encode(self, envelope: Envelope, recipient: AgentId, timeout_s: float | None) -> wire.Message:
-        payload = encode_payload(envelope.message, self._registry)
-        request = wire.RpcRequest(request_id=str(uuid4()), target=to_agent(recipient), payload=payload)
-        if envelope.sender is not None:
-            request.source.CopyFrom(to_agent(envelope.sender))
-        request.metadata.update(self._observer.carrier(envelope))
-        request.metadata[MESSAGE_ID] = envelope.id
+        message = wire.Message()
+        request = message.request
+        request.request_id = new_message_id()
+        request.target.type, request.target.key = recipient.type, recipient.key
+        encode_into(request.payload, envelope.message, self._registry)
+        sender = envelope.sender
+        if sender is not None:
+            request.source.type, request.source.key = sender.type, sender.key
+        metadata = request.metadata
+        if envelope.watch is not None:
+            metadata.update(self._observer.carrier(envelope))
+        metadata[MESSAGE_ID] = envelope.id
         if timeout_s is not None:
-            request.metadata[DEADLINE] = str(int(timeout_s * 1000))
+            metadata[DEADLINE] = str(int(timeout_s * 1000))
         if asyncio.get_running_loop().time() < self._patient_until:
-            request.metadata[PATIENCE] = str(_PATIENCE_S)
+            metadata[PATIENCE] = str(_PATIENCE_S)
         size = request.ByteSize()
         if size > self._link.host.max_bytes - FRAME:
             text = f"The message for {recipient} has {size} bytes; the host takes {self._link.host.max_bytes}."
             raise MessageTooLargeError(text, recipient=recipient, message_type=envelope.message.__class__)
-        return wire.Message(request=request)
+        return message
 
     def answered(self, response: wire.RpcResponse) -> None:
         """Take an answer; one that nobody waits for any more is dropped."""
@@ -127,10 +131,8 @@ class Calls:
 
     def _give_up(self, id: str, recipient: AgentId) -> None:
         """Tell the target that nobody waits any more. A host of 0.7.5 passes it on as well."""
-        message = wire.ControlMessage(rpc_id=id, destination=f"agentid={recipient}")
-        message.rpcMessage.Pack(control.CancelRequest(request_id=id))
         self._link.outbox.discard(lambda waiting: waiting.request.request_id == id)
-        self._link.control_outbox.put(message)
+        self._link.control_outbox.put(cancel_request(id, recipient))
 
     # Broken connections
 

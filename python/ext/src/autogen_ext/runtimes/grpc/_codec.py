@@ -65,6 +65,11 @@ def encode_payload(message: Any, registry: SerializationRegistry, prefer: str = 
     return wire.Payload(data_type=name, data_content_type=content_type, data=data)
 
 
+def encode_into(payload: wire.Payload, message: Any, registry: SerializationRegistry) -> None:
+    """Write a message, or a plain JSON value, into a place where it is not copied again; raises as `payloads.write`."""
+    payload.data_type, payload.data_content_type, payload.data = payloads.write(message, registry)
+
+
 def decode_payload(payload: wire.Payload, registry: SerializationRegistry) -> Any:
     """Read a message; one of an unknown type becomes an `UnknownPayload`; raises as `payloads.read`."""
     return payloads.read(Written(payload.data_type, payload.data_content_type, payload.data), registry)

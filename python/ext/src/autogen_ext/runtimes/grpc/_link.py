@@ -32,16 +32,34 @@ T = TypeVar("T")
 _logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.grpc")
 
 _RECEIVE, _SEND = "grpc.max_receive_message_length", "grpc.max_send_message_length"
-_RETRIES = (
-    '{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.01s", "maxBackoff": "5s",'
-    ' "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}'
-)
+
+_OPTIONS: dict[str, Any] = {
+    # gRPC would open a stream that broke once more by itself, at a host that was started anew and knows nothing of us, and tell
+    # nobody. Streams, registrations and requests are made again here, all together.
+    "grpc.enable_retries": 0,
+    # A connection of our own: workers of one process would share one, and with it gRPC's growing waits between attempts.
+    "grpc.use_local_subchannel_pool": 1,
+}
+
+_KEEPALIVE: dict[str, Any] = {
+    # A host whose machine is gone says nothing; it is found out in 15 seconds.
+    "grpc.keepalive_time_ms": 10_000,
+    # The pings time out by themselves. A keepalive that is shorter than that switches both off (grpcio 1.70 to 1.85).
+    "grpc.http2.ping_timeout_ms": 5_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.http2.max_pings_without_data": 0,
+}
+"""For a host of ours. One of 0.7.5 ends a connection on which it is asked that often whether it lives."""
+
+SETTLING_S = 0.05
+"""How long gRPC's threads may need to tell an event loop that ends of its last events; later ones are errors in the next."""
 
 _CAPACITY = 10_000
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 3.0
 _FLUSH_S = 2.0
-_HELLO_S, _HELLO_AGAIN_S = 10.0, 2.0
-"""How long a host may take to answer the first call, in seconds; less after a break, when one that stops may take the call."""
+_HELLO_S, _HELLO_AGAIN_S = 10.0, 3.0
+"""How long a host may take to answer a call, in seconds; less after a break, when one that stops may take the call."""
 
 
 @dataclass
@@ -100,17 +118,18 @@ class Link:
         self, address: str, options: Sequence[tuple[str, Any]], security: WorkerSecurity | None, events: Events
     ) -> None:
         self._address = address
-        self._options: dict[str, Any] = {"grpc.service_config": _RETRIES} | dict(options)
+        self._options: dict[str, Any] = dict(options)
         self._security = security or WorkerSecurity()
         self._events = events
         self._worker = str(uuid4())
         self._connection: _Connection | None = None
         self._running: asyncio.Task[None] | None = None
+        self._keep_alive = True  # until the host turns out to be one of 0.7.5
+        self._patience_s = _HELLO_S
         self.client_id = ""
         self.host = Host()
         self.outbox = Outbox[wire.Message](_CAPACITY)
         self.control_outbox = Outbox[wire.ControlMessage](_CAPACITY)
-        self.away_since: float | None = None
 
     @property
     def connected(self) -> bool:
@@ -155,11 +174,11 @@ class Link:
                 grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "The host is away."
             )
         call: Any = getattr(connection.stub, name)
-        return await call(request, metadata=(*connection.metadata, *headers), timeout=_HELLO_S)
+        return await call(request, metadata=(*connection.metadata, *headers), timeout=self._patience_s)
 
     # Connecting
 
-    async def _connect(self, hello_s: float = _HELLO_S) -> _Connection:
+    async def _connect(self) -> _Connection:
         """Open both streams; return when the host has answered."""
         self.client_id = str(uuid4())
         receive = int(self._options.get(_RECEIVE, USUAL_MAX_BYTES))
@@ -167,23 +186,20 @@ class Link:
         metadata.append((MAX_BYTES, str(receive if receive >= 0 else 2**31 - 1)))
         if self._security.token is not None:
             metadata.append(("authorization", f"Bearer {self._security.token}"))
-        credentials = self._security.channel_credentials()
-        options = list(self._options.items())
-        if credentials is None:
-            channel = grpc.aio.insecure_channel(self._address, options=options)
-        else:
-            channel = grpc.aio.secure_channel(self._address, credentials, options=options)
+        channel = self._open_channel()
         try:
-            stub = cast("AgentRpcAsyncStub", AgentRpcStub(channel))
             headers = tuple(metadata)
-            hello = stub.GetSubscriptions(wire.GetSubscriptionsRequest(), metadata=headers, timeout=hello_s)
-            await hello
-            self.host = self._read_host(await hello.trailing_metadata())
+            self.host = await self._greet(channel, headers)
+            if self.host.own != self._keep_alive:
+                self._keep_alive = self.host.own
+                await channel.close()
+                channel = self._open_channel()
+            stub = _stub(channel)
             connection = _Connection(
                 channel, stub, headers, stub.OpenChannel(metadata=headers), stub.OpenControlChannel(metadata=headers)
             )
             # A second call on the same connection is answered after the streams have arrived there.
-            await stub.GetSubscriptions(wire.GetSubscriptionsRequest(), metadata=headers, timeout=hello_s)
+            await self._greet(channel, headers)
         except BaseException as error:
             await channel.close()
             refused = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -191,8 +207,20 @@ class Link:
                 raise NotPermittedError(f"The host at {self._address} does not admit us: {error.details()}") from error
             raise
         self._connection = connection
-        self.away_since = None
         return connection
+
+    def _open_channel(self) -> grpc.aio.Channel:
+        options = list((_OPTIONS | (_KEEPALIVE if self._keep_alive else {}) | self._options).items())
+        credentials = self._security.channel_credentials()
+        if credentials is None:
+            return grpc.aio.insecure_channel(self._address, options=options)
+        return grpc.aio.secure_channel(self._address, credentials, options=options)
+
+    async def _greet(self, channel: grpc.aio.Channel, headers: tuple[tuple[str, str], ...]) -> Host:
+        request = wire.GetSubscriptionsRequest()
+        hello = _stub(channel).GetSubscriptions(request, metadata=headers, timeout=self._patience_s)
+        await hello
+        return self._read_host(await hello.trailing_metadata())
 
     def _read_host(self, metadata: Any) -> Host:
         if header(metadata, WORKER_ID) is None:
@@ -206,10 +234,13 @@ class Link:
         try:
             while True:
                 await self._exchange(connection)
+                self._patience_s = _HELLO_AGAIN_S
                 _logger.warning("the connection to the host at %s broke; it is made again", self._address)
                 connection = await self._connect_again()
         finally:
             await self._disconnect(connection)
+            if self._running is not None:  # the event loop ends, and nobody called `stop`
+                await asyncio.sleep(SETTLING_S)
 
     async def _connect_again(self) -> _Connection:
         wait_s = _FIRST_WAIT_S
@@ -217,7 +248,7 @@ class Link:
             await asyncio.sleep(random.uniform(0, wait_s))  # noqa: S311 - so that workers do not all come at once
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
             try:
-                connection = await self._connect(_HELLO_AGAIN_S)
+                connection = await self._connect()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 _logger.debug("no connection to %s yet: %r", self._address, error)
                 continue
@@ -227,6 +258,7 @@ class Link:
                 _logger.warning("the host at %s did not take us back: %r; trying again", self._address, error)
                 await self._disconnect(connection)
                 continue
+            self._patience_s = _HELLO_S
             _logger.info("connected to the host at %s again", self._address)
             return connection
 
@@ -253,9 +285,12 @@ class Link:
             asyncio.create_task(_write(connection.control, self.control_outbox)),
         ]
         await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
-        self.away_since = asyncio.get_running_loop().time()
         await self._disconnect(connection)
         self._events.away()
+
+
+def _stub(channel: grpc.aio.Channel) -> "AgentRpcAsyncStub":
+    return cast("AgentRpcAsyncStub", AgentRpcStub(channel))
 
 
 async def _ended(call: Awaitable[object]) -> None:
@@ -277,14 +312,7 @@ async def _read(stream: AsyncIterable[T], take: Callable[[T], Awaitable[None]]) 
 
 
 async def _write(stream: grpc.aio.StreamStreamCall[T, T], outbox: Outbox[T]) -> None:
-    while True:
-        message = await outbox.get()
-        try:
-            await stream.write(message)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            outbox.put_back(message)
-            _logger.debug("a stream to the host ended: %r", error)
-            return
-        except BaseException:
-            outbox.put_back(message)
-            raise
+    try:
+        await outbox.write_to(stream.write)
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        _logger.debug("a stream to the host ended: %r", error)

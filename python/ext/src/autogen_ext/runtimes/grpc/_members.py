@@ -76,13 +76,8 @@ class Members:
         """Forget a worker, its agent types and its subscriptions."""
         if self.clients.get(client.id) is client:
             del self.clients[client.id]
-        for agent_type in client.types:
-            hosts = self._hosts[agent_type]
-            hosts.remove(client)
-            if not hosts:
-                del self._hosts[agent_type]
-                self._shared.discard(agent_type)
-        client.types = set()
+        for agent_type in list(client.types):
+            self.unregister(client, agent_type)
         for key, holders in list(self._rules.items()):
             for id in [id for id, holder in holders.items() if holder is client]:
                 self._release(key, id)
@@ -115,6 +110,17 @@ class Members:
             self._shared.add(agent_type)
         self._hosts.setdefault(agent_type, []).append(client)
         client.types.add(agent_type)
+
+    def unregister(self, client: Client, agent_type: str) -> None:
+        """Take an agent type from a worker, if it hosts that."""
+        if agent_type not in client.types:
+            return
+        hosts = self._hosts[agent_type]
+        hosts.remove(client)
+        client.types.discard(agent_type)
+        if not hosts:
+            del self._hosts[agent_type]
+            self._shared.discard(agent_type)
 
     def home(self, agent: AgentId) -> Client | None:
         """Return the worker that an agent lives on; None if no worker that can be reached hosts its type.
@@ -156,8 +162,8 @@ class Members:
         holders[rule.id] = client
         self._keys[rule.id] = key
 
-    def unsubscribe(self, client: Client, id: str) -> None:
-        """Remove a subscription.
+    def unsubscribe(self, client: Client, id: str) -> TypeSubscription | TypePrefixSubscription:
+        """Remove a subscription, and return it.
 
         Raises:
             RegistrationError: There is none with this id.
@@ -168,7 +174,9 @@ class Members:
             raise RegistrationError("Subscription does not exist")
         if not allowed(key[2], client.rights.register):
             raise NotPermittedError(f"This worker has no right to subscriptions of agent type {key[2]!r}.")
+        rule = next(rule for known, rule in self.subscriptions() if known == id)
         self._release(key, id)
+        return rule
 
     def subscriptions(self) -> Iterator[tuple[str, TypeSubscription | TypePrefixSubscription]]:
         """Return all subscriptions with their ids, in the order in which they were added."""

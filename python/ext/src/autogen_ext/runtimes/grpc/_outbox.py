@@ -1,18 +1,16 @@
 """What waits to be written to one stream, in its order, and how much of that there may be.
 
-One task takes; any number put. Stands on asyncio; knows no wire format.
+One stream is attached at a time; any number put. Stands on asyncio; knows no wire format.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from autogen_core.lowlevel import start_eagerly
 
 T = TypeVar("T")
-
-
-class ClosedError(Exception):
-    """The stream is gone; nothing more is taken or put."""
 
 
 class Outbox(Generic[T]):
@@ -25,8 +23,11 @@ class Outbox(Generic[T]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._waiting: deque[T] = deque()
-        self._reader: asyncio.Future[None] | None = None
-        self._writers: set[asyncio.Future[None]] = set()
+        self._stream: Callable[[T], Awaitable[None]] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._busy = False
+        self._end: asyncio.Future[None] | None = None
+        self._watchers: set[asyncio.Future[None]] = set()
         self.closed = False
 
     def __len__(self) -> int:
@@ -38,40 +39,66 @@ class Outbox(Generic[T]):
         return len(self._waiting) >= self._capacity
 
     def put(self, message: T) -> None:
-        """Add a message; after `close` it is dropped."""
+        """Add a message, and begin to write it if nothing is before it; after `close` it is dropped."""
         if self.closed:
             return
         self._waiting.append(message)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    def put_back(self, message: T) -> None:
-        """Return a message that was taken and could not be written; it is the next to be taken."""
-        self._waiting.appendleft(message)
+        if self._stream is not None and not self._busy:
+            self._begin()
 
     def discard(self, unwanted: Callable[[T], bool]) -> None:
         """Drop what waits and is unwanted."""
-        self._waiting = deque(message for message in self._waiting if not unwanted(message))
+        if self._waiting:
+            self._waiting = deque(message for message in self._waiting if not unwanted(message))
 
-    async def get(self) -> T:
-        """Take the first message; waits for one.
+    async def write_to(self, stream: Callable[[T], Awaitable[None]]) -> None:
+        """Write what waits and what is put, one by one, until the outbox is closed and all is written.
 
-        Raises:
-            ClosedError: There is none, and there will be none.
+        When writing fails, so does this. The message that could not be written is then the next again.
         """
-        while not self._waiting:
-            if self.closed:
-                raise ClosedError
-            self._reader = asyncio.get_running_loop().create_future()
-            self._release()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
-        message = self._waiting.popleft()
-        if self._writers and not self.full:
-            self._release()
-        return message
+        self._stream = stream
+        self._end = end = asyncio.get_running_loop().create_future()
+        if self._waiting or self.closed:
+            self._begin()
+        try:
+            await end
+        finally:
+            self._stream = None
+            if self._writing is not None and not self._writing.done():
+                self._writing.cancel()
+                await asyncio.wait([self._writing])
+
+    def _begin(self) -> None:
+        # Its first step runs here: a message that finds the stream idle is on its way without a turn of the event loop.
+        self._busy = True
+        task = start_eagerly(self._write(), asyncio.get_running_loop())
+        self._writing = None if task.done() else task
+
+    async def _write(self) -> None:
+        end, stream = self._end, self._stream
+        assert end is not None
+        assert stream is not None
+        message: Any = None
+        try:
+            while self._waiting:
+                message = self._waiting.popleft()
+                if self._watchers and not self.full:
+                    self._release()
+                await stream(message)
+        except BaseException as error:
+            self._waiting.appendleft(message)
+            if not isinstance(error, Exception):
+                end.cancel()
+                raise
+            if not end.done():
+                end.set_exception(error)
+        else:
+            if self.closed and not end.done():
+                end.set_result(None)
+        finally:
+            self._busy = False
+            if self._watchers:
+                self._release()
 
     async def space(self, timeout_s: float) -> bool:
         """Wait until it is not full; return whether that was so within the seconds given. A closed one has space."""
@@ -80,8 +107,8 @@ class Outbox(Generic[T]):
         return await self._until(lambda: not self.full or self.closed, timeout_s)
 
     async def written(self, timeout_s: float) -> bool:
-        """Wait until all that was put is taken and the reader has come back for more; return whether that was so in time."""
-        return await self._until(lambda: self._reader is not None and not self._waiting, timeout_s)
+        """Wait until the stream has taken all that was put; return whether that was so in time."""
+        return await self._until(lambda: not self._busy and not self._waiting, timeout_s)
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         loop = asyncio.get_running_loop()
@@ -90,22 +117,22 @@ class Outbox(Generic[T]):
             left = end - loop.time()
             if left <= 0:
                 return False
-            writer: asyncio.Future[None] = loop.create_future()
-            self._writers.add(writer)
+            watcher: asyncio.Future[None] = loop.create_future()
+            self._watchers.add(watcher)
             try:
-                await asyncio.wait([writer], timeout=left)
+                await asyncio.wait([watcher], timeout=left)
             finally:
-                self._writers.discard(writer)
+                self._watchers.discard(watcher)
         return True
 
     def close(self) -> None:
-        """Let nothing more in; what waits can still be taken, and all who wait here go on."""
+        """Let nothing more in; what waits is still written, and all who wait here go on."""
         self.closed = True
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        if self._stream is not None and not self._busy:
+            self._begin()
         self._release()
 
     def _release(self) -> None:
-        for writer in self._writers:
-            if not writer.done():
-                writer.set_result(None)
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)

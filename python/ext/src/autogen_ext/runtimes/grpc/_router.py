@@ -6,6 +6,8 @@ Every request is answered, by its target or from here. Stands on the members and
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from autogen_core import ROOT_LOGGER_NAME, AgentId
@@ -26,6 +28,9 @@ from ._security import allowed
 from .protos import agent_control_pb2 as control
 from .protos import agent_worker_pb2 as wire
 
+if TYPE_CHECKING:
+    from ._gateway import Gateway
+
 _logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.grpc")
 
 FRAME = 1024
@@ -35,6 +40,9 @@ _HOLD_BACK_S = 5.0
 """How long the events of a worker are held back by a slow one, in seconds, before the slow one misses them."""
 
 _LONGEST_PATIENCE_S = 30.0
+
+_COMING_BACK_S = 5.0
+"""How long a worker of ours that was lost may take to ask again for what it waits for, in seconds, before that is cancelled."""
 
 
 @dataclass(slots=True)
@@ -52,10 +60,14 @@ class Router:
 
     Args:
         later: Calls a function after so many seconds; the event loop's.
+
+    Attributes:
+        gateway: To the system behind this host; None if the host stands alone.
     """
 
     def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
         self.members = Members()
+        self.gateway: Gateway | None = None
         self._later = later
         self._calls: dict[str, _Call] = {}  # by the id that the target knows
         self._patient: dict[str, list[tuple[Client, wire.Message]]] = {}  # by agent type
@@ -71,10 +83,10 @@ class Router:
             self._check_rights(caller, request, recipient)
             if self._is_resent(caller, request):
                 return
-            target = self.members.home(recipient)
+            target = self._home(recipient)
             if target is None and self._wait_for(caller, message, recipient.type):
                 return
-            self._forward(caller, target, message, recipient)
+            self.forward(caller, target, message, recipient)
         except (AutoGenError, UnreadableError) as error:
             _logger.info("request %s for %s is refused: %s", request.request_id, recipient, error)
             _answer(caller, request.request_id, error)
@@ -94,7 +106,21 @@ class Router:
         response.request_id = call.id
         _send(call.caller, message)
 
-    def _forward(self, caller: Client, target: Client | None, message: wire.Message, recipient: AgentId) -> None:
+    def _home(self, agent: AgentId) -> Client | None:
+        """Return where an agent lives. The system behind the host says where, if workers there may have its type, too."""
+        home = self.members.home(agent)
+        if self.gateway is not None and (home is None or self.members.is_shared(agent.type)):
+            return self.gateway.client
+        return home
+
+    def forward(self, caller: Client, target: Client | None, message: wire.Message, recipient: AgentId) -> None:
+        """Send a request to a worker, and expect its answer.
+
+        Raises:
+            UndeliverableException: The worker cannot be reached.
+            MailboxFullError: Too much waits for it.
+            MessageTooLargeError: The request is longer than it takes.
+        """
         request = message.request
         if target is None or target.channel is None:
             raise UndeliverableException.unknown_recipient(recipient, set(self.members.types))
@@ -105,10 +131,11 @@ class Router:
             text = f"The message has {size} bytes; the worker of {recipient} takes {target.max_bytes}."
             raise MessageTooLargeError(text, recipient=recipient)
         id = request.request_id
-        if id in self._calls or not _is_uuid(id):
+        if id in self._calls or not (caller.own or _is_uuid(id)):
             request.request_id = str(uuid4())
         self._calls[request.request_id] = _Call(caller, id, target, recipient)
-        request.metadata.pop(PATIENCE, None)
+        if PATIENCE in request.metadata and (self.gateway is None or target is not self.gateway.client):
+            del request.metadata[PATIENCE]
         target.channel.put(message)
 
     def _check_rights(self, caller: Client, request: wire.RpcRequest, recipient: AgentId) -> None:
@@ -173,6 +200,9 @@ class Router:
         if sender is not None and not allowed(sender.type, publisher.rights.register):
             _logger.error("an event is refused: worker %s has no right to speak for %s", publisher.worker, sender.type)
             return
+        if self.gateway is not None:  # workers here hear it from there, as all others
+            await self.gateway.event(publisher, message)
+            return
         size = event.ByteSize()
         for client, types in self.members.hearers(topic).items():
             channel = client.channel
@@ -216,7 +246,7 @@ class Router:
             agent = from_agent(wire.AgentId(type=agent_type, key=key))
             if not allowed(agent.type, sender.rights.call):
                 raise NotPermittedError(f"This worker has no right to call agent type {agent.type!r}.", recipient=agent)
-            target = self.members.home(agent)
+            target = self._home(agent)
             if target is None:
                 raise UndeliverableException.unknown_recipient(agent, set(self.members.types))
         if target is None or target.control is None:
@@ -227,17 +257,36 @@ class Router:
     # Workers that leave
 
     def lost(self, client: Client) -> None:
-        """Forget a worker, and tell all who wait for its answers."""
+        """Forget a worker, tell all who wait for its answers, and let nobody work in vain on what it asked for."""
+        if self.gateway is not None:
+            self.gateway.left(client)
         self.members.remove(client)
         for channel in (client.channel, client.control):
             if channel is not None:
                 channel.close()
         client.channel = client.control = None
+        for waiting in self._patient.values():
+            waiting[:] = [entry for entry in waiting if entry[0] is not client]
+        orphaned = False
         for id, call in list(self._calls.items()):
             if call.target is client:
                 del self._calls[id]
                 text = f"The worker of {call.recipient} was lost before it answered; it may have done the work."
                 _answer(call.caller, call.id, UndeliverableException(text, recipient=call.recipient))
+            else:
+                orphaned |= call.caller is client
+        if orphaned and client.own:
+            self._later(_COMING_BACK_S, partial(self._cancel_calls_of, client))
+        elif orphaned:
+            self._cancel_calls_of(client)
+
+    def _cancel_calls_of(self, caller: Client) -> None:
+        """Cancel what a worker waited for that is gone; if it came back and asked again, the calls are no longer `caller`'s."""
+        for id, call in list(self._calls.items()):
+            if call.caller is caller:
+                del self._calls[id]
+                if call.target.control is not None:
+                    call.target.control.put(cancel_request(id, call.recipient))
 
     def close(self) -> None:
         """Let all workers go. No call is answered: its target goes on, and its caller asks the next host."""
@@ -261,6 +310,13 @@ def control_error(message: wire.ControlMessage, error: BaseException) -> wire.Co
     else:
         answer.rpcMessage.Pack(failed)
     return answer
+
+
+def cancel_request(id: str, recipient: AgentId) -> wire.ControlMessage:
+    """Write that nobody waits any more for the answer to a request."""
+    message = wire.ControlMessage(rpc_id=id, destination=f"agentid={recipient}")
+    message.rpcMessage.Pack(control.CancelRequest(request_id=id))
+    return message
 
 
 def error_answer(id: str, error: BaseException) -> wire.Message:

@@ -7,7 +7,9 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, NoReturn, TypeVar
+from uuid import uuid4
 
 import grpc
 
@@ -25,8 +27,10 @@ from ._codec import (
     header,
     to_subscription,
 )
+from ._gateway import Gateway
+from ._gateway_bridge import BackingRuntime
 from ._members import USUAL_MAX_BYTES, Client
-from ._outbox import ClosedError, Outbox
+from ._outbox import Outbox
 from ._router import Router
 from ._security import HostSecurity
 from .protos import agent_worker_pb2 as wire
@@ -47,18 +51,27 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
     Args:
         security: Who may join, and what each worker may do; None: everybody, everything.
         max_message_bytes: The longest message that the server takes; workers are told.
+        gateway: Makes runtimes of the system behind this host, not started; None: the host stands alone.
     """
 
-    def __init__(self, *, security: HostSecurity | None = None, max_message_bytes: int = USUAL_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        security: HostSecurity | None = None,
+        max_message_bytes: int = USUAL_MAX_BYTES,
+        gateway: Callable[[], BackingRuntime] | None = None,
+    ) -> None:
         self._security = security or HostSecurity()
         self._max_message_bytes = max_message_bytes
+        self._closed = False
         self._router = Router(lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
+        self._gateway = None if gateway is None else Gateway(self._router, gateway)
 
     # Streams
 
     async def OpenChannel(  # type: ignore[override]  # noqa: N802 - the wire's name; ours is asynchronous only
         self, request_iterator: AsyncIterator[wire.Message], context: _Context
-    ) -> AsyncIterator[wire.Message]:
+    ) -> None:
         """Exchange requests, answers and events with one worker, until it leaves."""
         client = await self._admit(context)
         outbox = Outbox[wire.Message](_CAPACITY)
@@ -67,10 +80,11 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
         client.channel = outbox
         for agent_type in client.types:
             self._router.registered(agent_type)
+        if self._gateway is not None:
+            self._gateway.opened(client)
         reader = asyncio.create_task(_read(request_iterator, lambda message: self._take(client, message)))
         try:
-            async for message in _drain(outbox):
-                yield message
+            await outbox.write_to(context.write)
         finally:
             outbox.close()
             if client.channel is outbox:
@@ -79,7 +93,7 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
 
     async def OpenControlChannel(  # type: ignore[override]  # noqa: N802 - as above
         self, request_iterator: AsyncIterator[wire.ControlMessage], context: _Context
-    ) -> AsyncIterator[wire.ControlMessage]:
+    ) -> None:
         """Exchange control messages with one worker, until it leaves."""
         client = await self._admit(context)
         outbox = Outbox[wire.ControlMessage](_CAPACITY)
@@ -92,8 +106,7 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
 
         reader = asyncio.create_task(_read(request_iterator, take))
         try:
-            async for message in _drain(outbox):
-                yield message
+            await outbox.write_to(context.write)
         finally:
             outbox.close()
             if client.control is outbox:
@@ -121,6 +134,10 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
         shared = header(context.invocation_metadata(), SHARED) is not None
         try:
             self._router.members.register(client, request.type, shared=shared)
+            if self._gateway is not None:
+                joining = self._gateway.register(client, request.type)
+                undo = partial(self._router.members.unregister, client, request.type)
+                await self._tell_behind(joining, undo, context)
         except (RegistrationError, NotPermittedError) as error:
             await _refuse(context, error)
         self._router.registered(request.type)
@@ -132,7 +149,12 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
         """Add a subscription of the calling worker."""
         client = await self._admit(context)
         try:
+            request.subscription.id = request.subscription.id or str(uuid4())
             self._router.members.subscribe(client, request.subscription)
+            if self._gateway is not None:
+                hearing = self._gateway.subscribe(client, request.subscription)
+                undo = partial(self._router.members.unsubscribe, client, request.subscription.id)
+                await self._tell_behind(hearing, undo, context)
         except (RegistrationError, NotPermittedError, UnreadableError) as error:
             await _refuse(context, error)
         return wire.AddSubscriptionResponse()
@@ -143,7 +165,9 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
         """Remove a subscription, whoever added it."""
         client = await self._admit(context)
         try:
-            self._router.members.unsubscribe(client, request.id)
+            rule = self._router.members.unsubscribe(client, request.id)
+            if self._gateway is not None:
+                await self._gateway.unsubscribe(request.id, rule)
         except RegistrationError as error:
             await _abort(context, grpc.StatusCode.UNKNOWN, f"Unexpected <class 'ValueError'>: {error}")
         except NotPermittedError as error:
@@ -169,6 +193,8 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
 
     async def _admit(self, context: _Context) -> Client:
         """Return the worker that calls; it joins with its first call."""
+        if self._closed:
+            await _abort(context, grpc.StatusCode.UNAVAILABLE, "This host is stopping.")
         metadata = context.invocation_metadata()
         id = client_id_of(metadata)
         if id is None:
@@ -189,8 +215,39 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
             await _abort(context, grpc.StatusCode.UNAUTHENTICATED, "This client id belongs to another worker.")
         return client
 
+    # The system behind
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes workers, and the system behind it, if there is one, is reached."""
+        return not self._closed and (self._gateway is None or self._gateway.connected)
+
+    def connect(self) -> None:
+        """Begin to join the system behind, if there is one; else that is done when it is first needed."""
+        if self._gateway is not None:
+            self._gateway.connect()
+
+    async def disconnect(self, grace_s: float) -> None:
+        """Leave the system behind, if there is one, while workers can still finish what they have; then `close`."""
+        if self._gateway is not None:
+            await self._gateway.stop(grace_s)
+
+    async def _tell_behind(self, work: Awaitable[None], undo: Callable[[], object], context: _Context) -> None:
+        """Let the system behind know something, too; where that refuses, it is not so here either."""
+        try:
+            await work
+        except BaseException as error:
+            undo()
+            if isinstance(error, asyncio.CancelledError | RegistrationError | NotPermittedError):
+                raise
+            if isinstance(error, ValueError):
+                raise RegistrationError(str(error)) from error
+            text = f"The system behind this host does not take it ({type(error).__name__}: {error}). Try again later."
+            await _abort(context, grpc.StatusCode.UNAVAILABLE, text)
+
     def close(self) -> None:
-        """Let all workers go; those who wait for answers are told by their own worker."""
+        """Let all workers go, and no other in; those who wait for answers are told by their own worker."""
+        self._closed = True
         self._router.close()
 
 
@@ -211,14 +268,6 @@ async def _read(messages: AsyncIterator[T], take: Callable[[T], Awaitable[None]]
         raise
     except Exception as error:  # noqa: BLE001 - a broken stream ends the call too, where it is dealt with
         _logger.debug("the stream from a worker broke: %r", error)
-
-
-async def _drain(outbox: Outbox[T]) -> AsyncIterator[T]:
-    while True:
-        try:
-            yield await outbox.get()
-        except ClosedError:
-            return
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ Stands on the delivery of autogen_core and on the link; knows no host.
 import asyncio
 import contextvars
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -31,7 +31,7 @@ from ._codec import (
     ONLY,
     attribute,
     decode_payload,
-    encode_payload,
+    encode_into,
     event_payload,
     event_sender,
     event_topic,
@@ -47,6 +47,11 @@ _logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.grpc")
 _REMEMBERED = 1_000
 _REMEMBERED_BYTES = 32 * 1024 * 1024
 """How many answers are kept, and how many bytes of them, for requests that are sent again after a broken connection."""
+
+_LATER = 10_000
+"""How many events are put by while an agent here waits for an answer."""
+
+_LOOK_AGAIN_S = 0.1
 
 
 class LocalTable(SubscriptionTable):
@@ -87,6 +92,9 @@ class Serving:
         self._handling: dict[str, Envelope] = {}
         self._answers: OrderedDict[str, wire.Message] = OrderedDict()
         self._answers_bytes = 0
+        self._unwanted: OrderedDict[str, None] = OrderedDict()
+        self._later: deque[events.CloudEvent] = deque()
+        self._beginning: asyncio.Task[None] | None = None
         self.registering: dict[str, asyncio.Future[None]] = {}
         self.stopping = False
 
@@ -95,7 +103,8 @@ class Serving:
     async def request(self, request: wire.RpcRequest) -> None:
         """Begin a request; its answer is sent when it is there."""
         id = request.request_id
-        ours = MESSAGE_ID in request.metadata  # ids of 0.7.5 are counted from 1 by each caller
+        # Callers of 0.7.5 count their ids from 1; a host of ours makes them unique.
+        ours = self._link.host.own or MESSAGE_ID in request.metadata
         if ours and id in self._handling:
             return
         if ours and id in self._answers:
@@ -105,6 +114,9 @@ class Serving:
             envelope = await self._open(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller waits for it
             self._link.outbox.put(error_answer(id, error))
+            return
+        if ours and id in self._unwanted:
+            self._link.outbox.put(error_answer(id, asyncio.CancelledError()))
             return
         if ours:
             self._handling[id] = envelope
@@ -154,16 +166,17 @@ class Serving:
             self._remember(id, answer)
 
     def _write(self, id: str, result: object) -> wire.Message:
+        message = wire.Message()
+        message.response.request_id = id
         try:
-            payload = encode_payload(result, self._registry)
+            encode_into(message.response.payload, result, self._registry)
         except Exception as error:  # noqa: BLE001 - serialisers are anybody's code, and the caller waits
             return error_answer(id, error)
-        response = wire.RpcResponse(request_id=id, payload=payload)
-        size = response.ByteSize()
+        size = message.response.ByteSize()
         if size > self._link.host.max_bytes - FRAME:
             text = f"The answer has {size} bytes; the host takes {self._link.host.max_bytes}."
             return error_answer(id, MessageTooLargeError(text))
-        return wire.Message(response=response)
+        return message
 
     def _remember(self, id: str, answer: wire.Message) -> None:
         self._answers[id] = answer
@@ -176,6 +189,10 @@ class Serving:
         """Cancel the handler of a request whose caller has given up."""
         envelope = self._handling.get(id)
         if envelope is None:
+            if id not in self._answers:  # it came by the other stream, and may be here before the request
+                self._unwanted[id] = None
+                if len(self._unwanted) > _REMEMBERED:
+                    self._unwanted.popitem(last=False)
             return
         if envelope.task is not None and not envelope.task.cancelling():
             envelope.task.cancel()
@@ -190,16 +207,36 @@ class Serving:
         """Begin an event with all agents here that hear it.
 
         While as many messages are handled as may be, it waits, and with it the stream; but never while an agent here waits
-        for an answer, which would come by the same stream.
+        for an answer, which would come by the same stream. Then a limited number of events is put by, and what is over is lost.
         """
+        if not self._later and len(self._delivery.tasks) < self._max_handling:
+            await self._begin(event)
+            return
+        if len(self._later) >= _LATER:
+            _logger.error("event %s on %s is lost: too many wait to be handled here", event.id, event.type)
+            return
+        self._later.append(event)
+        if self._beginning is None:
+            self._beginning = asyncio.create_task(self._begin_later(), name="autogen gRPC events")
+        while self._later and not len(self._calls):
+            await self._mailbox.changed(timeout_s=_LOOK_AGAIN_S)
+
+    async def _begin_later(self) -> None:
+        try:
+            while self._later:
+                while len(self._delivery.tasks) >= self._max_handling:
+                    await self._mailbox.changed(timeout_s=_LOOK_AGAIN_S)
+                await self._begin(self._later.popleft())
+        finally:
+            self._beginning = None
+
+    async def _begin(self, event: events.CloudEvent) -> None:
         try:
             topic, sender = event_topic(event), event_sender(event)
             message = decode_payload(event_payload(event), self._registry)
         except UnreadableError as error:
             _logger.error("event %s on %s is lost: %s", event.id, event.type, error)  # noqa: TRY400 - its text says all
             return
-        while len(self._delivery.tasks) >= self._max_handling and not len(self._calls):
-            await self._mailbox.changed(timeout_s=0.1)
         envelope = Envelope(message, sender, topic, CancellationToken(), event.id)
         carrier = {name: attribute(event, name) for name in ("traceparent", "tracestate")}
         self._observer.received(envelope, {name: text for name, text in carrier.items() if text is not None})
@@ -210,3 +247,10 @@ class Serving:
             await self._delivery.deliver(envelope)  # without interventions it begins all handlers before it suspends
         finally:
             self._table.only = None
+
+    async def stop(self) -> None:
+        """Give up the events that wait."""
+        self._later.clear()
+        if self._beginning is not None:
+            self._beginning.cancel()
+            await asyncio.wait([self._beginning])

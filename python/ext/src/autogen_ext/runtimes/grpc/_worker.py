@@ -1,17 +1,14 @@
 """`GrpcWorkerAgentRuntime`: agents of this process, and those of all other workers of a host, behind one runtime.
 
-It owns the parts and their life. Messages between agents here are handed over as in the local runtime; those that leave are in
-`_calls`, those that come in `_serving`, the connection in `_link`, and the rest of the talk in `_control`.
+It owns the parts and their life. Messages between agents here are handed over (`_shared.local`); those that leave are in
+`_calls`, those that come in `_serving`, the connection in `_link`, registrations in `_registry`, other talk in `_control`.
 """
 
 import asyncio
-import contextvars
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import grpc
 
 from autogen_core import (
     JSON_DATA_CONTENT_TYPE,
@@ -34,13 +31,15 @@ from autogen_core.exceptions import (
     UndeliverableException,
 )
 from autogen_core.lowlevel import BaseRuntime, Delivery, Envelope, Interventions, Mailbox, Observer, new_message_id
-from autogen_ext.runtimes._shared.deadlines import deadline, time_left, too_late
+from autogen_ext.runtimes._shared.deadlines import time_left
+from autogen_ext.runtimes._shared.local import Local
 from autogen_ext.runtimes._shared.signals import wait_for_signal
 
 from ._calls import Calls
-from ._codec import SHARED, encode_event, encode_payload, to_subscription
+from ._codec import encode_event, encode_payload, to_subscription
 from ._control import Control
 from ._link import Events, Link
+from ._registry import Registering, Registry
 from ._router import FRAME
 from ._security import WorkerSecurity, allowed
 from ._serving import LocalTable, Serving
@@ -53,25 +52,8 @@ T = TypeVar("T", bound=Agent)
 
 _logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.grpc")
 
-_MAX_NESTING = 16
-"""How many handlers may run inside one another's first step before one is begun from the event loop, to spare the stack."""
-
 _SPACE_S = 5.0
 _CANCELLED_S = 1.0
-
-
-class RegistrationRefusedError(RegistrationError, grpc.aio.AioRpcError):
-    """The host refused an agent type or a subscription; as 0.7.5's `AioRpcError` it has the status and the details."""
-
-    def __init__(self, error: grpc.aio.AioRpcError) -> None:
-        grpc.aio.AioRpcError.__init__(
-            self,
-            error.code(),
-            error.initial_metadata(),
-            error.trailing_metadata(),
-            error.details(),
-            error.debug_error_string(),
-        )
 
 
 class GrpcWorkerAgentRuntime(BaseRuntime):
@@ -130,8 +112,9 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         parts = self._directory, table, self._serializers, mailbox, observer
         self._serving = Serving(self._link, self._calls, parts, self._delivery, max_handling)
         self._control = Control(self._link, self._directory, self._serving.cancel)
+        self._local = Local(self._directory, self._delivery, mailbox)
+        self._registry = Registry(self._link, self._shared)
         self._started = False
-        self._nesting = 0
         self._giving_up: asyncio.TimerHandle | None = None
         self._gone = False
 
@@ -173,6 +156,7 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
                 await asyncio.wait(late, timeout=_CANCELLED_S)
         self._started = False
         self._calls.fail("the runtime stopped")
+        await self._serving.stop()
         await self._control.stop()
         await self._link.stop()
         self._forget_giving_up()
@@ -221,7 +205,7 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
             self._observer.sent(envelope)
         left = time_left(timeout, self._timeout)
         if recipient.type in self._directory.types and recipient.type not in self._shared:
-            return await self._send_here(envelope, recipient, left)
+            return await self._local.send(envelope, recipient, left)
         if self._gone:
             raise UndeliverableException(f"The host is away, and with it {recipient}.", recipient=recipient)
         if envelope.watch is not None:
@@ -231,40 +215,6 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         finally:
             if envelope.watch is not None:
                 self._observer.settled(envelope)
-
-    async def _send_here(self, envelope: Envelope, recipient: AgentId, left: float | None) -> Any:
-        """Hand a message over within the process, without a detour over the wire."""
-        if not self._directory.knows(recipient):
-            raise UndeliverableException.unknown_recipient(recipient, self._directory.types)
-        loop = asyncio.get_running_loop()
-        envelope.reply = reply = loop.create_future()
-        if left is not None:
-            envelope.context = contextvars.copy_context()
-            envelope.context.run(deadline.set, loop.time() + left)
-        if self._nesting >= _MAX_NESTING:
-            await asyncio.sleep(0)
-        self._mailbox.begun()
-        self._nesting += 1
-        try:
-            # It does not suspend: there are no interventions.
-            await self._delivery.deliver(envelope)
-        finally:
-            self._nesting -= 1
-        if reply.done():
-            return reply.result()
-        envelope.token.link_future(reply)
-        try:
-            if left is None:
-                return await reply
-            await asyncio.wait([reply], timeout=max(left, 0))
-            if not reply.done():
-                raise too_late(recipient, left)
-            return reply.result()
-        finally:
-            if not reply.done() or reply.cancelled():
-                reply.cancel()
-                if envelope.task is not None and not envelope.task.cancelling():
-                    envelope.task.cancel()
 
     async def publish_message(
         self,
@@ -332,21 +282,19 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         agent_type = AgentType(type) if isinstance(type, str) else type
         if agent_type.type in self._directory.types or agent_type.type in self._serving.registering:
             raise RegistrationError(f"Agent with type {agent_type.type!r} already exists. Choose another type name.")
-        async with _Registering(self._serving.registering, agent_type.type):
-            await self._register(agent_type.type)
+        async with Registering(self._serving.registering, agent_type.type):
+            self._require_connected()
+            await self._registry.register(agent_type.type)
             return await super().register_factory(agent_type, agent_factory, expected_class=expected_class)
 
     async def register_agent_instance(self, agent_instance: Agent, agent_id: AgentId) -> AgentId:
         """Let an agent that exists already live here; as `AgentRuntime.register_agent_instance`."""
         if agent_id.type in self._directory.types:
             return await super().register_agent_instance(agent_instance, agent_id)
-        async with _Registering(self._serving.registering, agent_id.type):
-            await self._register(agent_id.type)
+        async with Registering(self._serving.registering, agent_id.type):
+            self._require_connected()
+            await self._registry.register(agent_id.type)
             return await super().register_agent_instance(agent_instance, agent_id)
-
-    async def _register(self, agent_type: str) -> None:
-        headers = ((SHARED, "1"),) if agent_type in self._shared else ()
-        await self._ask_host("RegisterAgent", wire.RegisterAgentTypeRequest(type=agent_type), *headers)
 
     async def add_subscription(self, subscription: Subscription) -> None:
         """Add a subscription, here and at the host.
@@ -360,27 +308,17 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         self._require_connected()
         await super().add_subscription(subscription)  # first here: events may come before the host's answer
         try:
-            await self._ask_host("AddSubscription", wire.AddSubscriptionRequest(subscription=written))
+            await self._registry.subscribe(written)
         except BaseException:
             await super().remove_subscription(subscription.id)
             raise
 
     async def remove_subscription(self, id: str) -> None:
         """Remove a subscription, here and at the host; raises `ValueError` if there is none with this id."""
-        await self._ask_host("RemoveSubscription", wire.RemoveSubscriptionRequest(id=id))
+        self._require_connected()
+        await self._registry.unsubscribe(id)
         if any(known.id == id for known in self._subscriptions):
             await super().remove_subscription(id)
-
-    async def _ask_host(self, name: str, request: Any, *headers: tuple[str, str]) -> None:
-        self._require_connected()
-        try:
-            await self._link.unary(name, request, *headers)
-        except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.PERMISSION_DENIED:
-                raise NotPermittedError(error.details() or "The host refuses.") from error
-            if error.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNKNOWN}:
-                raise RegistrationRefusedError(error) from error
-            raise
 
     def _require_connected(self) -> None:
         if not self._started:
@@ -449,11 +387,7 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
 
     async def _rejoin(self) -> None:
         """Register everything again with a host that does not know this connection."""
-        for agent_type in self._directory.types:
-            await self._register(agent_type)
-        for subscription in list(self._subscriptions):
-            request = wire.AddSubscriptionRequest(subscription=to_subscription(subscription))
-            await self._ask_host("AddSubscription", request)
+        await self._registry.tell_all(self._directory.types, self._subscriptions)
         self._forget_giving_up()
         self._calls.send_again()
 
@@ -470,20 +404,6 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None
-
-
-class _Registering:
-    """Lets requests for an agent type wait that come between the host's consent and the factory's place here."""
-
-    def __init__(self, under_way: dict[str, asyncio.Future[None]], agent_type: str) -> None:
-        self._under_way = under_way
-        self._agent_type = agent_type
-
-    async def __aenter__(self) -> None:
-        self._under_way[self._agent_type] = asyncio.get_running_loop().create_future()
-
-    async def __aexit__(self, *error: object) -> None:
-        self._under_way.pop(self._agent_type).set_result(None)
 
 
 def _noted(error: BaseException) -> None:

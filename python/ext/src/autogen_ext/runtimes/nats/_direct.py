@@ -127,7 +127,8 @@ class Direct:
         if len(data) > self._link.max_bytes:
             text = f"The answer has {len(data)} bytes; the server takes {self._link.max_bytes}."
             data = Answer.failed(begun.message.id, MessageTooLargeError(text)).encode()
-        self._intake.remember(key, data)
+        if not begun.reply.cancelled():  # whoever sent it may begin anew, and send it again
+            self._intake.remember(key, data)
         self._answer(begun.answer_to, data)
 
     def _answer(self, subject: str, data: bytes) -> None:

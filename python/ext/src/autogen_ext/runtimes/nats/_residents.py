@@ -271,14 +271,14 @@ class Resident:
 
     def _finish(self, work: Work, begun: Begun) -> None:
         answer = self._house.intake.write(begun).encode()
-        self._house.intake.remember((work.message.id, self.id), answer)
+        self._remember(begun, answer)
         self._tell(begun.answer_to, answer)
         self._done(work)
 
     async def _finish_later(self, work: Work, begun: Begun) -> None:
         answer = await self._outcome(work, begun)
         if not work.lost:
-            self._house.intake.remember((work.message.id, self.id), answer)
+            self._remember(begun, answer)
             self._tell(begun.answer_to, answer)
             self._done(work)
 
@@ -316,11 +316,11 @@ class Resident:
             if known is not None:
                 self._answer_known(work, known)
                 return
-            answer = await self._run(work)
-            if answer is None or work.lost:
+            begun = await self._run(work)
+            if begun is None or work.lost:
                 return
             try:
-                await self._commit(work, answer)
+                await self._commit(work, *begun)
             except ConflictError:
                 logger.info("the state of %s was written elsewhere; it is read again", self.id)
                 for within in self._within:  # the handler sends them again
@@ -342,7 +342,7 @@ class Resident:
                 self._agent = agent
                 return
 
-    async def _run(self, work: Work) -> bytes | None:
+    async def _run(self, work: Work) -> tuple[Begun, bytes] | None:
         """Let the agent handle a message; return the answer, None if it is no longer this worker's."""
         if (former := self._stopped(work)) is not None:
             await asyncio.wait([former.reply])
@@ -357,7 +357,7 @@ class Resident:
         finally:
             self._begun.discard(begun)
             self._current = None
-        return answer
+        return begun, answer
 
     async def _outcome(self, work: Work, begun: Begun) -> bytes:
         """Return the answer of a handler that has ended, once all that it has sent is stored."""
@@ -371,8 +371,12 @@ class Resident:
             await self._house.dead.bury(begun.message, self.id, answer.error, answer.metadata)
         return answer.encode()
 
-    async def _commit(self, work: Work, answer: bytes) -> None:
-        """Write the state that a message has led to, then answer it."""
+    async def _commit(self, work: Work, begun: Begun, answer: bytes) -> None:
+        """Write the state that a message has led to, then answer it.
+
+        What a cancelled handler has done to the state is kept, but the message does not count as handled: the handler that
+        sent it may begin anew elsewhere, and then sends it again.
+        """
         assert self._agent is not None
         answer_to = work.message.answer_to
         try:
@@ -384,7 +388,8 @@ class Resident:
             return
         if state != self._record.state:
             self._record.state = state
-            self._record.add(work.message.id, answer)
+            if not begun.reply.cancelled():
+                self._record.add(work.message.id, answer)
             try:
                 if not await self._write(work):
                     return
@@ -393,7 +398,7 @@ class Resident:
                 await self._fail(work, error)
                 await self._reload()
                 return
-        self._house.intake.remember((work.message.id, self.id), answer)
+        self._remember(begun, answer)
         self._tell(answer_to, answer)
         self._done(work)
         for within in self._within:
@@ -451,7 +456,8 @@ class Resident:
             self._begun.discard(begun)
         if work.lost:
             return
-        self._record.add(work.message.id, answer)
+        if not begun.reply.cancelled():
+            self._record.add(work.message.id, answer)
         self._tell(begun.answer_to, answer)
         if self._current is None:
             self._done(work)
@@ -476,6 +482,10 @@ class Resident:
             await self._house.dead.bury(work.message, self.id, answer.error or "", answer.metadata)
         self._tell(work.message.answer_to, answer.encode())
         self._done(work)
+
+    def _remember(self, begun: Begun, answer: bytes) -> None:
+        if not begun.reply.cancelled():
+            self._house.intake.remember((begun.message.id, self.id), answer)
 
     def _tell(self, answer_to: str, answer: bytes) -> None:
         if answer_to:
