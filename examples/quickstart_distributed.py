@@ -94,16 +94,10 @@ async def main(kind: str) -> None:
 
 
 def runtime_kind() -> str:
-    """Read the arguments: the runtime, NATS if it is installed and nothing else is said."""
+    """Read the arguments: the runtime, NATS if nothing else is said."""
     parser = argparse.ArgumentParser(description="A team over two worker processes.")
-    parser.add_argument("--runtime", choices=["nats", "grpc"], help="default: nats if it is installed")
-    chosen: str | None = parser.parse_args().runtime
-    if chosen is None:
-        try:
-            from autogen_ext.runtimes.nats import NatsAgentRuntime
-        except ImportError:
-            return "grpc"
-        chosen = "nats" if NatsAgentRuntime else "grpc"
+    parser.add_argument("--runtime", choices=["nats", "grpc"], default="nats")
+    chosen: str = parser.parse_args().runtime
     return chosen
 
 
