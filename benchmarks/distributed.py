@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, TypeVar
 
 from autogen_core import (
     AgentId,
@@ -27,6 +28,8 @@ from autogen_core import (
     message_handler,
     try_get_known_serializers_for_type,
 )
+
+T = TypeVar("T")
 
 REPETITIONS = 3
 THERE, HERE = AgentId("echo-there", "k"), AgentId("echo-here", "k")
@@ -73,6 +76,34 @@ class Subscriber(RoutedAgent):
             self._count = 0
 
 
+class CountingEcho(Echo):
+    """Answers with the message, and keeps count of them: state that changes with each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+
+    async def on_message_impl(self, message: Any, ctx: MessageContext) -> Any:
+        self._count += 1
+        return await super().on_message_impl(message, ctx)
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {"count": self._count}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        self._count = state["count"]
+
+
+class CountingSubscriber(Subscriber):
+    """The same with its count as state."""
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {"count": self._count}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        self._count = state["count"]
+
+
 class Publisher(RoutedAgent):
     """Hears that all events have arrived."""
 
@@ -92,6 +123,9 @@ class Publisher(RoutedAgent):
 class Grpc:
     """A host in a process of its own, and workers at it."""
 
+    echo: "type[Echo]" = Echo
+    subscriber: "type[Subscriber]" = Subscriber
+
     @staticmethod
     async def serve(address: str) -> None:
         """Carry messages until the process ends."""
@@ -102,15 +136,50 @@ class Grpc:
         await parent_is_gone()
         await host.stop(grace=0)
 
-    @staticmethod
-    def runtime(address: str) -> Any:
+    @classmethod
+    def runtime(cls, address: str) -> Any:
         """Make the runtime of a worker."""
         from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntime
 
         return GrpcWorkerAgentRuntime(address)
 
 
-WAYS: dict[str, type[Grpc]] = {"gRPC": Grpc}
+class Nats(Grpc):
+    """A NATS server in a process of its own; agents without state, for which any worker is as good as any other."""
+
+    stateless = ("echo-there", "echo-here")
+
+    @staticmethod
+    async def serve(address: str) -> None:
+        """Run the server until the process ends."""
+        from autogen_ext.runtimes.nats import NatsServer
+
+        async with NatsServer(port=int(address.rpartition(":")[2])):
+            await parent_is_gone()
+
+    @classmethod
+    def runtime(cls, address: str) -> Any:
+        """Make the runtime of a worker."""
+        from autogen_ext.runtimes.nats import NatsAgentRuntime
+
+        return NatsAgentRuntime(f"nats://{address}", stateless_types=cls.stateless)
+
+
+class NatsDurable(Nats):
+    """The same with mailboxes, and agents whose state is written before they answer."""
+
+    stateless = ()
+    echo = CountingEcho
+    subscriber = CountingSubscriber
+
+
+def ways() -> dict[str, type[Grpc]]:
+    """Return the ways to connect; a release that has no NATS runtime is measured on gRPC instead, for comparison."""
+    has_nats = find_spec("autogen_ext.runtimes.nats") is not None
+    return {"gRPC": Grpc, "NATS": Nats if has_nats else Grpc, "NATS, state": NatsDurable if has_nats else Grpc}
+
+
+WAYS = ways()
 
 
 async def answering(way: type[Grpc], address: str) -> None:
@@ -118,8 +187,8 @@ async def answering(way: type[Grpc], address: str) -> None:
     runtime = way.runtime(address)
     await runtime.start()
     know_messages(runtime)
-    await Echo.register(runtime, THERE.type, Echo)
-    await Subscriber.register(runtime, "subscriber", Subscriber)
+    await way.echo.register(runtime, THERE.type, way.echo)
+    await way.subscriber.register(runtime, "subscriber", way.subscriber)
     await runtime.add_subscription(TypeSubscription("events", "subscriber"))
     print("ready", flush=True)
     await parent_is_gone()
@@ -161,21 +230,23 @@ async def one_by_one(runtime: Any, recipient: AgentId, message: Message, count: 
     return await timed(work, count)
 
 
-async def request(runtime: Any) -> float:
+async def request(way: type[Grpc], runtime: Any) -> float:
     """Requests to the other worker."""
     return await one_by_one(runtime, THERE, Message(1), 500)
 
 
-async def outstanding(runtime: Any) -> float:
-    """1,000 requests at a time."""
+async def outstanding(way: type[Grpc], runtime: Any) -> float:
+    """1,000 requests at a time, to 200 agents."""
 
     async def work() -> None:
-        await asyncio.gather(*(runtime.send_message(Message(1), THERE) for _ in range(1000)))
+        await asyncio.gather(
+            *(runtime.send_message(Message(1), AgentId(THERE.type, str(number % 200))) for number in range(1000))
+        )
 
     return await timed(work, 1000)
 
 
-async def publish(runtime: Any) -> float:
+async def publish(way: type[Grpc], runtime: Any) -> float:
     """Events to one subscriber in the other worker, until all are heard."""
     Publisher.heard = asyncio.Queue()
     await Publisher.register(runtime, "publisher", Publisher)
@@ -192,18 +263,18 @@ async def publish(runtime: Any) -> float:
     return await timed(work, 2000)
 
 
-async def same_worker(runtime: Any) -> float:
+async def same_worker(way: type[Grpc], runtime: Any) -> float:
     """Requests to an agent in the worker that asks."""
-    await Echo.register(runtime, HERE.type, Echo)
+    await way.echo.register(runtime, HERE.type, way.echo)
     return await one_by_one(runtime, HERE, Message(1), 2000)
 
 
-async def request_1mb(runtime: Any) -> float:
+async def request_1mb(way: type[Grpc], runtime: Any) -> float:
     """Requests that carry a megabyte of text there and back."""
     return await one_by_one(runtime, THERE, Message(1, "x" * 1_000_000), 20)
 
 
-WORK: dict[str, Callable[[Any], Awaitable[float]]] = {
+WORK: dict[str, Callable[[type[Grpc], Any], Awaitable[float]]] = {
     "request": request,
     "1,000 outstanding, per request": outstanding,
     "publish, per delivery": publish,
@@ -265,16 +336,25 @@ def run(case: str) -> float:
             assert worker.stdout is not None
             if worker.stdout.readline() != "ready\n":
                 raise RuntimeError("The worker that answers did not start.")
-            return asyncio.run(asking(WAYS[way], address, WORK[work]))
+            return run_loop(way, asking(WAYS[way], address, WORK[work]))
 
 
-async def asking(way: type[Grpc], address: str, work: Callable[[Any], Awaitable[float]]) -> float:
+def run_loop(way: str, work: Coroutine[Any, Any, T]) -> T:
+    """Run an event loop: uvloop's for NATS where it is installed, as `autogen worker` does."""
+    if way.startswith("NATS") and WAYS[way] is not Grpc and find_spec("uvloop") is not None:
+        import uvloop
+
+        return uvloop.run(work)
+    return asyncio.run(work)
+
+
+async def asking(way: type[Grpc], address: str, work: Callable[[type[Grpc], Any], Awaitable[float]]) -> float:
     """Be the worker that asks."""
     runtime = way.runtime(address)
     await runtime.start()
     know_messages(runtime)
     try:
-        return await work(runtime)
+        return await work(way, runtime)
     finally:
         await runtime.stop()
 
@@ -282,6 +362,6 @@ async def asking(way: type[Grpc], address: str, work: Callable[[Any], Awaitable[
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--role"]:
         role, name, place = sys.argv[2:]
-        asyncio.run(WAYS[name].serve(place) if role == "serve" else answering(WAYS[name], place))
+        run_loop(name, WAYS[name].serve(place) if role == "serve" else answering(WAYS[name], place))
     else:
         print(json.dumps({case: run(case) for case in sys.argv[1:] or CASES}))

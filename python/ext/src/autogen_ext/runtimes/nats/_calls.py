@@ -86,6 +86,7 @@ class Calls:
         self._lane = lane
         self._patience_s = patience_s
         self._open: dict[str, _Call] = {}
+        self._held = False
         self._events = asyncio.Semaphore(_MOST_EVENTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -173,7 +174,7 @@ class Calls:
             stored = await lane.store(subject, call.data, call.message.id, ttl_s, lambda: self._known(call))
             call.stored = stored
             stored.add_done_callback(lambda done: _not_stored(call, done))
-        elif self._link.connected:  # otherwise it is sent when there is a connection again
+        elif self._link.connected and not self._held:  # otherwise it is sent when there is a connection again
             await self._link.publish(call.route.subject, call.data, reply=call.message.answer_to)
 
     def _known(self, call: _Call) -> None:
@@ -224,7 +225,7 @@ class Calls:
                 continue
             if call.route.way == STORED:
                 self._check_workers(call, now)
-            elif now >= call.again_at and self._link.connected:
+            elif now >= call.again_at and self._link.connected and not self._held:
                 call.again_at = now + _UNHEARD_S
                 await self._send(call, None)
 
@@ -247,11 +248,16 @@ class Calls:
             elif call.worker == worker and call.route.way == ANYONE:
                 call.worker, call.again_at = "", 0.0
 
+    def hold(self) -> None:
+        """Send nothing directly until `send_again`, since the connection broke: nothing new must overtake what was lost."""
+        self._held = True
+
     async def send_again(self) -> None:
         """Send everything again after a broken connection, in which answers may be lost.
 
         Whoever has handled a message already answers once more. A copy of a stored message is one of its own to the server.
         """
+        self._held = not self._link.connected
         for call in list(self._open.values()):
             if call.reply.done():
                 continue

@@ -29,6 +29,7 @@ _FULL_S = 5.0
 """How long a sender is held back by full mailboxes, in seconds."""
 
 _RETRY_S = 0.02
+_LEADER_S = 0.1
 
 _AGAIN_S = 5.0
 """After how many seconds without an answer a message is sent again."""
@@ -62,6 +63,8 @@ class Lane:
         self._turn = asyncio.Lock()
         self._space = asyncio.Event()
         self._space.set()
+        self._held = False
+        self._resending: asyncio.Task[None] | None = None
         self._careful = False
         self._until_look = _LOOK_EVERY
         self._held_back: list[_Waiting] = []
@@ -131,8 +134,8 @@ class Lane:
         return waiting.stored
 
     async def _write(self, waiting: _Waiting) -> None:
-        waiting.sent_at = asyncio.get_running_loop().time()
-        if self._link.connected:  # otherwise it is sent when there is a connection again
+        if self._link.connected and not self._held:  # otherwise it is sent when there is a connection again
+            waiting.sent_at = asyncio.get_running_loop().time()
             try:
                 await self._link.publish(waiting.subject, waiting.data, waiting.reply, waiting.headers)
             except ServerAwayError as error:
@@ -148,7 +151,10 @@ class Lane:
 
     def _answered(self, waiting: _Waiting, message: Msg) -> None:
         stored = waiting.stored
-        if stored.done() or status_of(message) == "503":  # no stream yet, or no leader: it is sent again
+        if stored.done():
+            return
+        if status_of(message) == "503":
+            self._send_soon()
             return
         answer = json.loads(message.data)
         error = answer.get("error")
@@ -160,6 +166,7 @@ class Lane:
             self._refused(waiting, str(error.get("description")))
         elif int(error.get("code", 0)) == 503:
             logger.debug("a message for %s is sent again: %s", self._pool, error)
+            self._send_soon()
         else:
             stored.set_exception(
                 ServerRefusedError(str(error.get("description", error)), int(error.get("err_code", 0)))
@@ -185,12 +192,40 @@ class Lane:
                     await self._write(waiting)
             await asyncio.sleep(_RETRY_S)
 
+    def hold(self) -> None:
+        """Send nothing until `send_again`, since the connection broke: what is new must not overtake what was lost."""
+        self._held = True
+        for waiting in self._under_way.values():
+            waiting.sent_at = 0.0
+
     async def send_again(self, *, all: bool) -> None:
         """Send again what has had no answer for long, or, after a broken connection, all of it, in its order."""
-        latest = asyncio.get_running_loop().time() - _AGAIN_S
-        for waiting in list(self._under_way.values()):
-            if all or waiting.sent_at < latest:
-                await self._write(waiting)
+        if all:
+            self.hold()
+            while left := [waiting for waiting in self._under_way.values() if not waiting.sent_at]:
+                for waiting in left:
+                    waiting.sent_at = asyncio.get_running_loop().time()
+                    await self._link.publish(waiting.subject, waiting.data, waiting.reply, waiting.headers)
+            self._held = not self._link.connected
+        elif not self._held:
+            latest = asyncio.get_running_loop().time() - _AGAIN_S
+            for waiting in list(self._under_way.values()):
+                if waiting.sent_at < latest:
+                    await self._write(waiting)
+
+    def _send_soon(self) -> None:
+        """Send everything again soon, in its order: the stream has no leader yet."""
+        if self._held or (self._resending is not None and not self._resending.done()):
+            return
+        self._held = True
+        self._resending = asyncio.create_task(self._send_late(), name=f"mailboxes of {self._pool} have no leader")
+
+    async def _send_late(self) -> None:
+        await asyncio.sleep(_LEADER_S)
+        try:
+            await self.send_again(all=True)
+        except ServerAwayError as error:  # once the connection is back, everything is sent again
+            logger.debug("messages for %s wait for the server: %s", self._pool, error)
 
     def refused(self, error: SubjectNotPermittedError) -> None:
         """Let those know whose subject the server refuses."""
@@ -200,8 +235,9 @@ class Lane:
 
     def fail(self, why: str) -> None:
         """Let all who wait know that their messages will not be stored."""
-        if self._retrying is not None:
-            self._retrying.cancel()
+        for task in (self._retrying, self._resending):
+            if task is not None:
+                task.cancel()
         for waiting in list(self._under_way.values()):
             if not waiting.stored.done():
                 waiting.stored.set_exception(UndeliverableException(f"A message was not sent: {why}."))

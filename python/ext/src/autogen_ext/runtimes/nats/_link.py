@@ -6,6 +6,7 @@ While the server is away, what is published waits in the client's buffer; who ne
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -24,7 +25,6 @@ from nats.errors import (
 
 from autogen_core import ROOT_LOGGER_NAME
 from autogen_core.exceptions import AutoGenError
-from autogen_core.lowlevel import start_eagerly
 
 from ._connection import ConnectionHooks, SubjectNotPermittedError, connect
 from ._security import NatsSecurity
@@ -96,7 +96,9 @@ class Link:
         self._expected: dict[str, Take] = {}
         self._asked: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
         self._numbers = count(1)
-        self._posting: set[asyncio.Task[None]] = set()
+        self._posted: deque[tuple[str, bytes]] = deque()
+        self._more = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`.
@@ -111,9 +113,16 @@ class Link:
             name=self._name,
             hooks=ConnectionHooks(disconnected=self._away, reconnected=self._back, refused=self._refused),
         )
+        self._writer = asyncio.create_task(self._write_posted(), name="NATS link")
         await self.subscribe(f"{self.inbox}.*", self._take)
 
     async def _away(self) -> None:
+        client = self._client
+        if client is not None:
+            # What the client had not written yet would be sent before what it had written and is lost. All of it is sent
+            # again by whoever waits for an answer.
+            client._pending.clear()  # pyright: ignore[reportPrivateUsage] - nats-py has no call for it
+            client._pending_data_size = 0  # pyright: ignore[reportPrivateUsage] - as above
         self._events.away()
 
     async def _back(self) -> None:
@@ -127,22 +136,27 @@ class Link:
 
     async def stop(self) -> None:
         """Write what waits to be written, and disconnect."""
-        client, self._client = self._client, None
-        if client is None:
+        if self._client is None:
             return
-        try:
-            if client.is_connected:
-                await client.flush(timeout=2)
-        except (TimeoutError, OSError, ConnectionClosedError):
-            logger.debug("the server was gone before we left")
-        finally:
-            await client.close()
+        await self.settle()
+        client, self._client = self._client, None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.cancel()
+            await asyncio.wait([writer])
+        await client.close()
 
     async def settle(self) -> None:
         """Let what was sent arrive, and what has come in be taken."""
+        client = self._live()
+        if not client.is_connected:
+            return
+        while self._posted:
+            await asyncio.sleep(0)  # noqa: ASYNC110 - the writer needs one turn of the event loop, no signal
         try:
-            await self._live().flush(timeout=2)
-        except (TimeoutError, OSError, ConnectionClosedError, ServerAwayError):
+            for _ in range(2):  # the first question may overtake what was published
+                await client.flush(timeout=2)
+        except (TimeoutError, OSError, ConnectionClosedError):
             logger.debug("the server was gone before all had arrived")
             return
         for _ in range(3):  # a subscription takes what has come in a task of its own
@@ -186,18 +200,21 @@ class Link:
 
     def post(self, subject: str, data: bytes) -> None:
         """Write a message from code that cannot wait; what cannot be written is logged."""
-        task = start_eagerly(self._post(subject, data), asyncio.get_running_loop())
-        if not task.done():
-            self._posting.add(task)
-            task.add_done_callback(self._posting.discard)
+        self._posted.append((subject, data))
+        self._more.set()
 
-    async def _post(self, subject: str, data: bytes) -> None:
-        try:
-            await self.publish(subject, data)
-        except ServerAwayError as error:  # it is asked again, or delivered again
-            logger.debug("nothing was sent to %s: %s", subject, error)
-        except MaxPayloadError:
-            logger.error("%d bytes for %s are more than the server takes", len(data), subject)  # noqa: TRY400 - its text says all
+    async def _write_posted(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._posted:
+                subject, data = self._posted.popleft()
+                try:
+                    await self.publish(subject, data)
+                except ServerAwayError as error:  # it is asked again, or delivered again
+                    logger.debug("nothing was sent to %s: %s", subject, error)
+                except MaxPayloadError:
+                    logger.error("%d bytes for %s are more than the server takes", len(data), subject)  # noqa: TRY400 - its text says all
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """Listen no more."""

@@ -233,7 +233,7 @@ class Registry:
         """Take note of the workers that gave no sign of life for too long; call it several times in that time."""
         now = time.monotonic()
         stood_still, self._looked_at = now - self._looked_at, now
-        if stood_still > self._lease_s / 4:  # this one was not listening, so nobody was silent
+        if stood_still > self._lease_s / 4 or not self._link.connected:  # this one did not listen, so nobody was silent
             for member in self.members.values():
                 member.heard_at += stood_still
         latest = now - self._lease_s

@@ -162,9 +162,10 @@ class NatsAgentRuntime(BaseRuntime):
         self._pools: set[str] = set()
         self._announced: set[str] = set()
         self._instances: set[AgentId] = set()
-        self._started = self._leaving = False
+        self._started = self._leaving = self._missed = False
         self._ticker: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._unstored: set[asyncio.Future[int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Life
@@ -328,6 +329,10 @@ class NatsAgentRuntime(BaseRuntime):
     def _away(self) -> None:
         if self._started and not self._leaving:
             logger.warning("the connection to the NATS server broke; it is made again")
+        self._missed = True
+        for lane in self._lanes.values():
+            lane.hold()
+        self._calls.hold()
 
     def _back(self) -> None:
         self._own(self._come_back())
@@ -345,6 +350,7 @@ class NatsAgentRuntime(BaseRuntime):
                 for lane in self._lanes.values():
                     await lane.send_again(all=True)
                 await self._calls.send_again()
+                self._missed = not self._link.connected
             except AutoGenError as error:
                 logger.debug("the server is not ready yet: %r", error)
                 await asyncio.sleep(0.2)
@@ -476,8 +482,9 @@ class NatsAgentRuntime(BaseRuntime):
     ) -> None:
         """Store a message for all who hear the topic; as `AgentRuntime.publish_message`.
 
-        It returns once the message is stored for each of them. Within a handler it returns earlier: the message that is being
-        handled counts as handled only when all that its handler has published is stored.
+        It returns once the message is on its way to the server, and is sent again until it is stored. `flush` waits for that,
+        and so does `stop`. A message that is being handled counts as handled only when all that its handler has published is
+        stored. Where mailboxes are nearly full, it returns once the message is stored.
 
         Raises:
             ValueError: The runtime is not started, or the message cannot be written.
@@ -533,11 +540,30 @@ class NatsAgentRuntime(BaseRuntime):
             place = "q" if shared else partition(topic.source, self._registry.partitions(pool))
             stored.append(await self._lane(pool).store(self._names.stored(pool, place, "e"), data, message.id))
         for one in stored:
-            if current is None:
-                await one
-            else:
+            if current is not None:
                 current.publishes(one)
+            elif one.done():
+                one.result()  # mailboxes that are nearly full are waited for
+            else:
+                self._unstored.add(one)
+                one.add_done_callback(self._was_stored)
         return heard
+
+    def _was_stored(self, stored: "asyncio.Future[int]") -> None:
+        if stored.cancelled() or (error := stored.exception()) is None:
+            self._unstored.discard(stored)
+        else:
+            logger.error("a published message was not stored: %s", error)
+
+    async def flush(self) -> None:
+        """Wait until everything that was published here, outside of handlers, is stored.
+
+        Raises:
+            Exception: Something could not be stored; the first such error.
+        """
+        waiting, self._unstored = self._unstored, set()
+        for stored in waiting:
+            await stored
 
     async def _publish_to(self, agent: AgentId, message: Message) -> None:
         """Pass an event on to an instance."""
@@ -578,6 +604,8 @@ class NatsAgentRuntime(BaseRuntime):
         lane = self._lanes.get(pool)
         if lane is None:
             lane = self._lanes[pool] = Lane(self._link, self._storage, pool)
+            if self._missed:
+                lane.hold()
         return lane
 
     def _require_started(self) -> None:
