@@ -2,7 +2,7 @@
 
     python benchmarks/compare.py [FILE ...] [--rounds N] [--reference PYTHON]
 
-A file is `runtime`, `agentchat`, `models` or `imports`; by default all. The reference, AutoGen 0.7.5, is installed into an
+A file is `runtime`, `agentchat`, `models`, `distributed` or `imports`; by default all. The reference, AutoGen 0.7.5, is installed into an
 environment of its own at first use, and only run. Both sides take turns case by case, so that a slow minute of the machine
 hits both; a ratio is the median over the rounds.
 """
@@ -49,6 +49,22 @@ REACH = {
         "one call, 1,000 messages": 0.05,
         "streamed chunk": 0.5,
         "20 tools, added to a call": 0.1,
+    },
+    "distributed": {
+        "gRPC: request": 0.8,
+        "gRPC: 1,000 outstanding, per request": 0.6,
+        "gRPC: publish, per delivery": 0.7,
+        "gRPC: request in the same worker": 0.05,
+        "gRPC: request of 1 MB": 0.5,
+        "NATS: request": 0.45,
+        "NATS: 1,000 outstanding, per request": 0.10,
+        "NATS: publish, per delivery": 0.10,
+        "NATS: request in the same worker": 0.05,
+        "NATS: request of 1 MB": 0.5,
+        "NATS, state: request": 1.3,
+        "NATS, state: 1,000 outstanding, per request": 0.25,
+        "NATS, state: publish, per delivery": 0.20,
+        "NATS, state: request in the same worker": 0.6,
     },
     "imports": {
         "autogen_core": 0.45,

@@ -151,8 +151,8 @@ class Link:
         client = self._live()
         if not client.is_connected:
             return
-        while self._posted:
-            await asyncio.sleep(0)  # noqa: ASYNC110 - the writer needs one turn of the event loop, no signal
+        while self._posted:  # noqa: ASYNC110 - the writer needs one turn of the event loop, no signal
+            await asyncio.sleep(0)
         try:
             for _ in range(2):  # the first question may overtake what was published
                 await client.flush(timeout=2)

@@ -323,9 +323,7 @@ class Resident:
                 await self._commit(work, *begun)
             except ConflictError:
                 logger.info("the state of %s was written elsewhere; it is read again", self.id)
-                for within in self._within:  # the handler sends them again
-                    self._done(within)
-                self._within.clear()
+                self._done_within()  # the handler sends them again
                 await self._reload()
             else:
                 return
@@ -384,6 +382,7 @@ class Resident:
         except Exception as error:
             logger.exception("the state of agent %s cannot be saved; it goes on from what was saved last", self.id)
             await self._fail(work, error)
+            self._done_within()
             await self._reload()
             return
         if state != self._record.state:
@@ -396,11 +395,16 @@ class Resident:
             except AutoGenError as error:
                 logger.exception("the state of agent %s cannot be written; it goes on from the last that was", self.id)
                 await self._fail(work, error)
+                self._done_within()
                 await self._reload()
                 return
         self._remember(begun, answer)
         self._tell(answer_to, answer)
         self._done(work)
+        self._done_within()
+
+    def _done_within(self) -> None:
+        """Acknowledge what was handled within a message that is finished now."""
         for within in self._within:
             self._done(within)
         self._within.clear()
@@ -441,6 +445,9 @@ class Resident:
 
     async def _handle_within(self, work: Work) -> None:
         """Handle a message that the one being handled waits for; its effect is written together with that one's."""
+        if work.message.kind not in {REQUEST, EVENT}:
+            await self._control(work)
+            return
         known = self._record.answer_of(work.message.id)
         if known is not None:
             self._answer_known(work, known)
@@ -470,9 +477,14 @@ class Resident:
         assert self._agent is not None
         answer = await answer_control(self._agent, work.message)
         if work.message.kind == LOAD and self.saves and answer.error is None:
-            self._record.state = to_json(await self._agent.save_state())
-            if not await self._write(work):
-                return
+            try:
+                self._record.state = to_json(await self._agent.save_state())
+                if not await self._write(work):
+                    return
+            except Exception as error:  # noqa: BLE001 - agents are anybody's code, and somebody waits for the answer
+                answer = Answer.failed(work.message.id, error)
+        if answer.error is not None:
+            await self._reload()  # what the agent has taken up of it is not stored
         self._tell(work.message.answer_to, answer.encode())
         self._done(work)
 

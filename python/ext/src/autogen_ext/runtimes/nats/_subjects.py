@@ -3,12 +3,14 @@
 Pure; it knows no connection.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _LONGEST = 200
 
 
+@lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """Write any text as one token of a subject, and as part of a key; different texts have different tokens.
 
@@ -22,6 +24,7 @@ def token(text: str) -> str:
     return written if len(written) <= _LONGEST else f"=h{sha256(data).hexdigest()}"
 
 
+@lru_cache(maxsize=4096)
 def partition(key: str, partitions: int) -> int:
     """Return the partition of a pool that an agent's key belongs to: FNV-1a with 32 bits, as the server's `partition()`.
 

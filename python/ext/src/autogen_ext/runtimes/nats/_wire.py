@@ -4,9 +4,10 @@ A message and its circumstances stand in the body, not in NATS headers, so that 
 one call of a JSON parser. Stands on the shared payloads and errors; knows no connection.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, cast
+
+from pydantic_core import from_json, to_json
 
 from autogen_core import JSON_DATA_CONTENT_TYPE, AgentId, TopicId
 from autogen_ext.runtimes._shared import errors
@@ -18,8 +19,6 @@ any more; the last wakes an idle partition."""
 
 NOTHING = Written("", JSON_DATA_CONTENT_TYPE, b"")
 """The payload of a message without one."""
-
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(slots=True)
@@ -73,7 +72,7 @@ class Message:
             head["trace"] = self.carrier
         if self.left_ms is not None:
             head["left"] = self.left_ms
-        return b"%b\n%b" % (_dumps(head).encode("utf-8", "surrogatepass"), self.payload.data)
+        return b"%b\n%b" % (to_json(head), self.payload.data)
 
     @staticmethod
     def decode(data: bytes) -> "Message":
@@ -136,7 +135,7 @@ class Answer:
             if self.payload.content_type != JSON_DATA_CONTENT_TYPE:
                 head["content"] = self.payload.content_type
             data = self.payload.data
-        return b"%b\n%b" % (_dumps(head).encode("utf-8", "surrogatepass"), data)
+        return b"%b\n%b" % (to_json(head), data)
 
     @staticmethod
     def decode(data: bytes) -> "Answer":
@@ -155,7 +154,7 @@ class Answer:
 def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
     line, _, payload = data.partition(b"\n")
     try:
-        head = json.loads(line)
+        head = from_json(line)
     except ValueError as error:
         raise UnreadableError(f"What came over NATS does not begin with a line of JSON: {error}.") from error
     if not isinstance(head, dict):
