@@ -59,6 +59,22 @@ async def test_a_client_calls_agents_of_two_worker_processes(start: Start, join:
         assert await client.send_message(Order("hi"), agent, timeout=20) == Done("HI", worker.process.pid)
 
 
+async def test_a_host_passes_on_between_its_workers_and_those_of_a_server(start: Start, join: Join) -> None:
+    url = f"nats://{await (await start(*SERVER)).listens()}"
+    host = await start("host", "--listen", "127.0.0.1:0", "--gateway", url)
+    address = f"grpc://{await host.listens()}"
+    behind = await (await start("worker", "shop:back", "--connect", url)).ready()
+    before = await (await start("worker", "shop:front", "--connect", address)).ready()
+    client = await join(url)
+    assert await client.send_message(Order("hi"), BACK, timeout=20) == Done("HI", behind.process.pid)
+    assert await client.send_message(Order("hi"), FRONT, timeout=20) == Done("HI", before.process.pid)
+
+
+@pytest.mark.parametrize("url", ["grpc://127.0.0.1:1", "127.0.0.1:4222"])
+async def test_a_gateway_to_what_is_no_server_is_refused(start: Start, url: str) -> None:
+    assert await (await start("host", "--listen", "127.0.0.1:0", "--gateway", url)).ended() == 2
+
+
 async def test_a_worker_that_is_told_to_end_answers_and_hands_over(start: Start, join: Join) -> None:
     url = f"nats://{await (await start(*SERVER)).listens()}"
     worker = await (await start("worker", "shop:front", "--connect", url, *PROBES)).ready()

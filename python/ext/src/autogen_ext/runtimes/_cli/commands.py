@@ -121,6 +121,14 @@ def _host(parser: argparse.ArgumentParser) -> None:
     )
     _limit(parser)
     _drain(parser, 5)
+    gateway = parser.add_argument_group("gateway to NATS")
+    gateway.add_argument(
+        "--gateway", metavar="URL", help="pass on to the agents of this server, nats://host:port, or with TLS tls://"
+    )
+    gateway.add_argument("--gateway-namespace", default="autogen", help="the system there (default: %(default)s)")
+    gateway.add_argument("--gateway-ca", metavar="FILE", help="what the server's certificate must stand on, PEM")
+    gateway.add_argument("--gateway-token-file", metavar="FILE", help="the file of the bearer token for the server")
+    gateway.add_argument("--gateway-credentials", metavar="FILE", help="the file of a user's JWT and seed")
 
 
 def _worker(parser: argparse.ArgumentParser) -> None:

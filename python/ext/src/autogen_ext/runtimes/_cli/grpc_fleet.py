@@ -47,7 +47,7 @@ def grpc_fleet(options: argparse.Namespace, urls: list[SplitResult]) -> "Fleet[G
         later = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
         return isinstance(error, grpc.aio.AioRpcError) and error.code() in later
 
-    return Fleet(address=url.geturl(), make=make, connected=lambda worker: worker._link.connected, may_come=may_come)
+    return Fleet(address=url.geturl(), make=make, connected=lambda worker: worker.ready, may_come=may_come)
 
 
 def _security(options: argparse.Namespace, *, tls: bool) -> "WorkerSecurity":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .errors import CommandError, UsageError, extra_needed
 from .health import Address
 from .life import living
+from .nats_fleet import gateway_runtimes
 from .values import Rights, file_bytes, here, rights
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def run_host(options: argparse.Namespace) -> None:
     """Serve until the process is told to end, then let workers finish the calls they are in."""
     with extra_needed("grpc"):
         from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntimeHost
+    gateway = None if options.gateway is None else gateway_runtimes(options)
     config = [("grpc.max_receive_message_length", options.max_message_bytes)] if options.max_message_bytes else []
-    host = GrpcWorkerAgentRuntimeHost(str(options.listen), config, security=_security(options))
+    host = GrpcWorkerAgentRuntimeHost(str(options.listen), config, security=_security(options), gateway=gateway)
     asyncio.run(_serve(host, options))
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("autogen")
 
+_GATEWAY_DRAIN_S = 2.0
+
 _NOT_FOR_NATS = ("shared", "max_message_bytes")
 
 
@@ -52,6 +54,34 @@ def nats_fleet(options: argparse.Namespace, urls: list[SplitResult]) -> "Fleet[N
         may_come=may_come,
         new_loop=_fast_loop(),
     )
+
+
+def gateway_runtimes(options: argparse.Namespace) -> "Callable[[], NatsAgentRuntime]":
+    """Return what makes the runtimes that a host passes on to; raises `UsageError` if an argument does not fit."""
+    with extra_needed("nats"):
+        from autogen_ext.runtimes.nats import NatsAgentRuntime, NatsSecurity
+    servers = options.gateway.split(",")
+    if not all(url.startswith(("nats://", "tls://")) for url in servers):
+        raise UsageError(f"{options.gateway!r} is no gateway. Expected nats://host:port, or tls://host:port.")
+    try:
+        security = NatsSecurity(
+            tls=any(url.startswith("tls://") for url in servers),
+            root_certificates=file_bytes(options.gateway_ca, "server's authority"),
+            token=secret(options.gateway_token_file, "AUTOGEN_GATEWAY_TOKEN", "gateway's token"),
+            credentials=options.gateway_credentials,
+        )
+    except ValueError as error:
+        raise UsageError(f"{error} They are --gateway-token-file and --gateway-credentials.") from error
+
+    def make() -> NatsAgentRuntime:
+        return NatsAgentRuntime(
+            servers,
+            namespace=options.gateway_namespace,
+            security=security,
+            drain_timeout=min(options.drain_timeout, _GATEWAY_DRAIN_S),
+        )
+
+    return make
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

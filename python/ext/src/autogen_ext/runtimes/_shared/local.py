@@ -5,16 +5,22 @@ Stands on the delivery of autogen_core; knows no transport.
 
 import asyncio
 import contextvars
+import logging
 from typing import Any
 
-from autogen_core import AgentId
+from autogen_core import ROOT_LOGGER_NAME, AgentId
 from autogen_core.exceptions import UndeliverableException
 from autogen_core.lowlevel import Delivery, Directory, Envelope, Mailbox
 
 from .deadlines import deadline, too_late
 
+_logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes")
+
 _MAX_NESTING = 16
 """How many handlers may run inside one another's first step before one is begun from the event loop, to spare the stack."""
+
+_TURN = 64
+"""How many requests are answered without a suspension before other tasks of the event loop get their turn."""
 
 
 class Local:
@@ -31,11 +37,18 @@ class Local:
         self._delivery = delivery
         self._mailbox = mailbox
         self._nesting = 0
+        self._unyielded = 0
 
-    async def send(self, envelope: Envelope, recipient: AgentId, left_s: float | None) -> Any:
+    async def send(self, envelope: Envelope, recipient: AgentId, left_s: float | None, *, own_token: bool) -> Any:
         """Let an agent handle a message, and return its answer.
 
         Cancelling this cancels the handler. So does the end of the time, if that is limited.
+
+        Args:
+            envelope: The message.
+            recipient: The agent.
+            left_s: In how many seconds the answer must be there; None: no limit.
+            own_token: Whether the envelope's token is of this message alone, so that giving up cancels it, too.
 
         Raises:
             UndeliverableException: There is no such agent here.
@@ -58,6 +71,10 @@ class Local:
         finally:
             self._nesting -= 1
         if reply.done():
+            self._unyielded += 1
+            if self._unyielded >= _TURN:
+                self._unyielded = 0
+                await asyncio.sleep(0)
             return reply.result()
         envelope.token.link_future(reply)
         try:
@@ -70,5 +87,14 @@ class Local:
         finally:
             if not reply.done() or reply.cancelled():
                 reply.cancel()
-                if envelope.task is not None and not envelope.task.cancelling():
-                    envelope.task.cancel()
+                _give_up(envelope, own_token)
+
+
+def _give_up(envelope: Envelope, own_token: bool) -> None:
+    if envelope.task is not None and not envelope.task.cancelling():
+        envelope.task.cancel()
+    if own_token:
+        try:
+            envelope.token.cancel()
+        except Exception:
+            _logger.exception("cancelling the message %s for %s", envelope.id, envelope.to)

@@ -6,7 +6,7 @@ Every wait ends: by the answer, the deadline, the caller, the runtime's stop, or
 import asyncio
 from typing import Any
 
-from autogen_core import AgentId
+from autogen_core import AgentId, CancellationToken
 from autogen_core.exceptions import (
     DeadlineExceededError,
     MailboxFullError,
@@ -17,7 +17,7 @@ from autogen_core.lowlevel import Envelope, Observer, SerializationRegistry, new
 from autogen_ext.runtimes._shared import errors
 from autogen_ext.runtimes._shared.deadlines import too_late
 
-from ._codec import DEADLINE, MESSAGE_ID, PATIENCE, decode_payload, encode_into
+from ._codec import DEADLINE, ECHO, MESSAGE_ID, PATIENCE, decode_payload, encode_into
 from ._link import Link
 from ._router import FRAME, cancel_request
 from .protos import agent_worker_pb2 as wire
@@ -60,8 +60,23 @@ class Calls:
         """
         if timeout_s is not None and timeout_s <= 0:
             raise too_late(recipient, timeout_s)
+        return await self._call(self._encode(envelope, recipient, timeout_s), envelope, recipient, timeout_s)
+
+    async def echo(self, recipient: AgentId) -> None:
+        """Return when the host has sent back a request to an agent of this very worker, and all that it was sent before.
+
+        Raises:
+            UndeliverableException: The host is away, or the runtime stopped.
+        """
+        envelope = Envelope(None, None, recipient, CancellationToken(), new_message_id())
+        message = self._encode(envelope, recipient, None)
+        message.request.metadata[ECHO] = "1"
+        await self._call(message, envelope, recipient, None)
+
+    async def _call(
+        self, message: wire.Message, envelope: Envelope, recipient: AgentId, timeout_s: float | None
+    ) -> Any:
         loop = asyncio.get_running_loop()
-        message = self._encode(envelope, recipient, timeout_s)
         id = message.request.request_id
         if self._link.outbox.full and not await self._link.outbox.space(_SPACE_S):
             raise MailboxFullError("Too many messages wait to be sent to the host.", recipient=recipient)
@@ -117,9 +132,9 @@ class Calls:
         found = self._open.get(response.request_id)
         if found is None or found[0].done():
             return
-        reply, _, recipient = found
+        reply, asked, recipient = found
         if response.error or errors.TYPE in response.metadata:
-            id = response.request_id
+            id = asked.request.metadata[MESSAGE_ID]
             reply.set_exception(errors.revive(response.error, response.metadata, recipient, id))
             return
         try:

@@ -34,7 +34,9 @@ PUBLISH = "autogen-publish"
 MESSAGE_ID = "autogen-message-id"
 DEADLINE = "autogen-deadline-ms"
 PATIENCE = "autogen-patience"
-"""Metadata of requests: the sender's message id, what is left of the time to answer, and whether to wait for an agent type."""
+ECHO = "autogen-echo"
+"""Metadata of requests: the sender's message id, what is left of the time to answer, whether to wait for an agent type, and
+whether it is no message but a worker's question to itself, whether the host has passed on all that came before."""
 
 ONLY = "autogenonly"
 """An attribute of an event: the agent types that it is for in this worker, where another has their agents of this key."""

@@ -7,15 +7,13 @@ Stands on the router and on the protocol of runtimes; knows no particular one.
 
 import asyncio
 import logging
-import sys
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from autogen_core import ROOT_LOGGER_NAME, AgentId, TypePrefixSubscription, TypeSubscription, UnknownPayload
-from autogen_core.exceptions import MailboxFullError, UndeliverableException
+from autogen_core.exceptions import MailboxFullError, NotPermittedError, UndeliverableException
 from autogen_core.lowlevel import SerializationRegistry
 from autogen_ext.runtimes._shared import errors
 from autogen_ext.runtimes._shared.deadlines import deadline
@@ -35,9 +33,10 @@ from ._codec import (
 )
 from ._gateway_bridge import BackingRuntime, Bridge, Desk
 from ._gateway_state import answer_control
+from ._gateway_trace import traced
 from ._members import Client
 from ._outbox import Outbox
-from ._router import Router, error_answer
+from ._router import Router, control_error, error_answer
 from ._security import WorkerRights
 from .protos import agent_control_pb2 as control
 from .protos import agent_worker_pb2 as wire
@@ -98,12 +97,13 @@ class Gateway:
         self._make = make
         self._desk = Desk(router, self.client, SerializationRegistry(), {}, {})
         self._bridges: dict[_Key, Bridge] = {}
+        self._ending: dict[Bridge, asyncio.Task[None]] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._publishing: dict[Client, tuple[Outbox[wire.Message], asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._outgoing: BackingRuntime | None = None
         self._connecting: asyncio.Task[BackingRuntime] | None = None
-        self._stopping = False
+        self._stopping = self._stopped = False
         self._why = ""
         router.gateway = self
         router.members.clients[self.client.id] = self.client  # so that answers to control messages find it
@@ -156,10 +156,13 @@ class Gateway:
         bridges, self._bridges = list(self._bridges.values()), {}
         for bridge in bridges:
             self._end(bridge)
-        await _ended(list(self._tasks))
-        for outbox, _ in self._publishing.values():
+        await _ended(list(self._ending.values()))
+        self._stopped = True
+        publishing, self._publishing = self._publishing, {}
+        for outbox, task in publishing.values():
             outbox.close()
-        late = await _ended([*self._calls.values(), *(task for _, task in self._publishing.values())], grace_s)
+            self._own(task)
+        late = await _ended([*self._calls.values(), *self._tasks], grace_s)
         for task in late:
             task.cancel()
         await _ended(late)
@@ -197,7 +200,12 @@ class Gateway:
         """Take note that a worker is gone; one of ours that comes back soon goes on where it was."""
         publishing = self._publishing.pop(client, None)
         if publishing is not None:
-            publishing[0].close()
+            outbox, task = publishing
+            outbox.close()
+            self._own(task)
+        for ending in self._ending:
+            if ending.client is client:
+                ending.left()
         key = _key(client)
         bridge = self._bridges.get(key)
         if bridge is None or bridge.client is not client:
@@ -227,7 +235,8 @@ class Gateway:
     def _end(self, bridge: Bridge) -> None:
         if bridge.ending is not None:
             bridge.ending.cancel()
-        self._own(asyncio.create_task(bridge.close(), name="autogen gateway: a worker leaves"))
+        task = self._ending[bridge] = asyncio.create_task(bridge.close(), name="autogen gateway: a worker leaves")
+        task.add_done_callback(lambda _: self._ending.pop(bridge))
 
     def _own(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -263,6 +272,8 @@ class Gateway:
             answer = await self._ask(request)
             encode_into(message.response.payload, answer, self._desk.registry)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, the worker waits for it
+            if self._stopped and isinstance(error, asyncio.CancelledError):
+                error = UndeliverableException("The host stopped before the system behind it answered.")
             message = error_answer(id, error)
         self._router.response(self.client, message)
 
@@ -273,10 +284,8 @@ class Gateway:
         left_ms = request.metadata.get(DEADLINE)
         deadline.set(None if left_ms is None else loop.time() + int(left_ms) / 1000)
         patient_until = loop.time() + _patience(request)
-        # One that is sent again after a broken connection is a new message to the system: the answer to the first one may be
-        # on its way to a host that is gone.
-        id = None if PATIENCE in request.metadata else request.metadata.get(MESSAGE_ID) or request.request_id
-        with _traced(request.metadata):
+        id = request.metadata.get(MESSAGE_ID) or request.request_id
+        with traced(request.metadata):
             while True:
                 runtime = await self._runtime()
                 try:
@@ -300,12 +309,14 @@ class Gateway:
     async def event(self, publisher: Client, message: wire.Message) -> None:
         """Publish an event in the system behind, after those that the worker has published before."""
         entry = self._publishing.get(publisher)
+        if self._stopped:
+            _logger.error("event %s on %s is lost: the host stops", message.cloudEvent.id, message.cloudEvent.type)
+            return
         if entry is None:
             outbox = Outbox[wire.Message](_CAPACITY)
             task = asyncio.create_task(outbox.write_to(self._publish), name="autogen gateway: events")
-            self._own(task)
             entry = self._publishing[publisher] = outbox, task
-        outbox = entry[0]
+        outbox, _ = entry
         if outbox.full and not await outbox.space(_HOLD_BACK_S):
             _logger.error("event %s on %s is lost: too many wait", message.cloudEvent.id, message.cloudEvent.type)
             return
@@ -317,7 +328,7 @@ class Gateway:
         end = asyncio.get_running_loop().time() + _HOLD_BACK_S
         try:
             topic, sender, payload = event_topic(event), event_sender(event), _unread(event_payload(event))
-            with _traced(trace):
+            with traced(trace):
                 while True:
                     runtime = await self._runtime()
                     try:
@@ -337,7 +348,12 @@ class Gateway:
 
     def _take_control(self, message: wire.ControlMessage) -> None:
         if message.HasField("respond_to"):
-            self._own(asyncio.create_task(self._answer_control(message)))
+            # Rights are looked at where an agent is named; only answers come by the gateway's own name.
+            if message.destination.startswith("agentid="):
+                self._own(asyncio.create_task(self._answer_control(message)))
+            else:
+                error = NotPermittedError("A question to the system behind this host must name an agent.")
+                self._router.control(self.client, control_error(message, error))
             return
         cancel = control.CancelRequest()
         if message.rpcMessage.Unpack(cancel):
@@ -371,22 +387,6 @@ def _is_leaving(response: wire.RpcResponse, recipient: AgentId) -> bool:
     said = UndeliverableException.runtime_stopped(recipient)
     metadata = response.metadata
     return metadata.get(errors.TYPE) == errors.type_name(said) and metadata.get(errors.TEXT) == str(said)
-
-
-@contextmanager
-def _traced(carrier: Mapping[str, str]) -> Generator[None]:
-    """Let what is sent continue the trace of what came, if there is one and anybody in this process traces."""
-    if "opentelemetry.trace" not in sys.modules or not carrier.get("traceparent"):
-        yield
-        return
-    from opentelemetry.context import attach, detach
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    token = attach(TraceContextTextMapPropagator().extract(dict(carrier)))
-    try:
-        yield
-    finally:
-        detach(token)
 
 
 async def _ended(tasks: "list[asyncio.Task[Any]]", timeout_s: float | None = None) -> "list[asyncio.Task[Any]]":

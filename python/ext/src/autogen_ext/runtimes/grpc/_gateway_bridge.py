@@ -8,7 +8,6 @@ wait, or go to another worker of the type. Stands on the router and on the proto
 import asyncio
 import json
 import logging
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from autogen_ext.runtimes._shared import errors
 from autogen_ext.runtimes._shared.deadlines import deadline
 
 from ._codec import DEADLINE, MESSAGE_ID, ONLY, encode_event, encode_into, encode_payload, to_agent
+from ._gateway_trace import carrier
 from ._members import Client
 from ._router import FRAME, Router, cancel_request
 from .protos import agent_control_pb2 as control
@@ -133,6 +133,7 @@ class Bridge:
         self._reachable = asyncio.Event()
         self._turn = asyncio.Lock()
         self._given: OrderedDict[tuple[str, TopicId], None] = OrderedDict()
+        self._closing = False
         self._steps: dict[str, asyncio.Task[object]] = {}
 
     # The worker
@@ -194,6 +195,7 @@ class Bridge:
 
     async def close(self) -> None:
         """Leave the system. What waits here for the worker is not answered: the system knows it as not handled."""
+        self._closing = True
         steps = [step for step in self._steps.values() if not step.done()]
         for step in steps:
             step.cancel()
@@ -219,6 +221,11 @@ class Bridge:
         try:
             self._send(waiting)
             response = await waiting.reply
+        except asyncio.CancelledError:
+            if self._closing and self.client is None:  # who keeps no mailbox tells this to the sender
+                text = f"The worker of {recipient} was lost before it answered; it may have done the work."
+                raise UndeliverableException(text, recipient=recipient) from None
+            raise
         finally:
             del self._desk.open[waiting.id]
             if not waiting.reply.done() or waiting.reply.cancelled():
@@ -242,7 +249,7 @@ class Bridge:
         encode_into(request.payload, message, self._desk.registry)
         if ctx.sender is not None:
             request.source.type, request.source.key = ctx.sender.type, ctx.sender.key
-        request.metadata.update(_carrier())
+        request.metadata.update(carrier())
         request.metadata[MESSAGE_ID] = ctx.message_id
         reply: asyncio.Future[wire.RpcResponse] = asyncio.get_running_loop().create_future()
         waiting = self._desk.open[id] = Waiting(id, self, written, recipient, reply, deadline.get())
@@ -268,7 +275,7 @@ class Bridge:
 
     async def _event(self, hearer: AgentId, message: Any, ctx: MessageContext, topic: TopicId) -> None:
         payload = encode_payload(message, self._desk.registry)
-        event = encode_event(payload, topic, ctx.sender, ctx.message_id, _carrier())
+        event = encode_event(payload, topic, ctx.sender, ctx.message_id, carrier())
         async with self._turn:  # whoever waits here keeps his place
             while True:
                 await self._reachable.wait()
@@ -360,16 +367,6 @@ class Forwarder(ClosureAgent):
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Give the agent, at its worker, a state."""
         await self._bridge.load_state(self.id, state)
-
-
-def _carrier() -> dict[str, str]:
-    """Return what must travel so that the trace of what runs here goes on; empty if nobody traces."""
-    carrier: dict[str, str] = {}
-    if "opentelemetry.trace" in sys.modules:
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-        TraceContextTextMapPropagator().inject(carrier)
-    return carrier
 
 
 def _revive(text: str, failed: control.ControlError, agent: AgentId) -> Exception:

@@ -119,7 +119,8 @@ class GrpcWorkerAgentRuntimeHost:
         servicer.close()  # the streams of workers end by this; else each of them would take the whole grace
         # Unary calls take no time, and a server that stops in a moment's grace says goodbye instead of breaking connections.
         await server.stop(max(grace, _GOODBYE_S))
-        await serving
+        serving.cancel()  # if it was stopped before it began, it would begin now
+        await asyncio.wait([serving])
 
     async def stop_when_signal(
         self, grace: int = 5, signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)

@@ -8,6 +8,7 @@ import json
 import logging
 import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
@@ -170,11 +171,18 @@ class Link:
         """
         connection = self._connection
         if connection is None:
-            raise grpc.aio.AioRpcError(
-                grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "The host is away."
-            )
+            raise unavailable("The host is away.")
         call: Any = getattr(connection.stub, name)
-        return await call(request, metadata=(*connection.metadata, *headers), timeout=self._patience_s)
+        try:
+            return await call(request, metadata=(*connection.metadata, *headers), timeout=self._patience_s)
+        except asyncio.CancelledError:
+            if _is_cancelled_itself():
+                raise
+            raise unavailable("The connection to the host broke.") from None
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.CANCELLED:  # the same, seen by gRPC first
+                raise unavailable("The connection to the host broke.") from error
+            raise
 
     # Connecting
 
@@ -235,7 +243,7 @@ class Link:
             while True:
                 await self._exchange(connection)
                 self._patience_s = _HELLO_AGAIN_S
-                _logger.warning("the connection to the host at %s broke; it is made again", self._address)
+                _tell(logging.WARNING, "the connection to the host at %s broke; it is made again", self._address)
                 connection = await self._connect_again()
         finally:
             await self._disconnect(connection)
@@ -250,16 +258,16 @@ class Link:
             try:
                 connection = await self._connect()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
-                _logger.debug("no connection to %s yet: %r", self._address, error)
+                _tell(logging.DEBUG, "no connection to %s yet: %r", self._address, error)
                 continue
             try:
                 await self._events.joined()
             except Exception as error:  # noqa: BLE001 - as above
-                _logger.warning("the host at %s did not take us back: %r; trying again", self._address, error)
+                _tell(logging.WARNING, "the host at %s did not take us back: %r; trying again", self._address, error)
                 await self._disconnect(connection)
                 continue
             self._patience_s = _HELLO_S
-            _logger.info("connected to the host at %s again", self._address)
+            _tell(logging.INFO, "connected to the host at %s again", self._address)
             return connection
 
     async def _disconnect(self, connection: _Connection) -> None:
@@ -285,19 +293,40 @@ class Link:
             asyncio.create_task(_write(connection.control, self.control_outbox)),
         ]
         await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
-        await self._disconnect(connection)
         self._events.away()
+        await self._disconnect(connection)
 
 
 def _stub(channel: grpc.aio.Channel) -> "AgentRpcAsyncStub":
     return cast("AgentRpcAsyncStub", AgentRpcStub(channel))
 
 
+def unavailable(text: str) -> grpc.aio.AioRpcError:
+    """Make the error of a call that cannot reach the host."""
+    return grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), text)
+
+
+def _is_cancelled_itself() -> bool:
+    """Tell whether it is the current task that is cancelled, and not the call it awaits: closing a channel does that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _tell(level: int, text: str, *about: object) -> None:
+    """Log without harm to the connection, whatever the program's log handlers raise."""
+    with suppress(Exception):
+        _logger.log(level, text, *about)
+
+
 async def _ended(call: Awaitable[object]) -> None:
     try:
         await call
     except grpc.aio.AioRpcError as error:
-        _logger.debug("the host was gone before we left: %s", error.code())
+        _tell(logging.DEBUG, "the host was gone before we left: %s", error.code())
+    except asyncio.CancelledError:
+        if _is_cancelled_itself():
+            raise
+        _tell(logging.DEBUG, "the connection broke before we left")
 
 
 async def _read(stream: AsyncIterable[T], take: Callable[[T], Awaitable[None]]) -> None:
@@ -306,13 +335,14 @@ async def _read(stream: AsyncIterable[T], take: Callable[[T], Awaitable[None]]) 
             try:
                 await take(message)
             except Exception:
-                _logger.exception("a message from the host could not be handled")
+                with suppress(Exception):
+                    _logger.exception("a message from the host could not be handled")
     except grpc.aio.AioRpcError as error:
-        _logger.debug("a stream from the host ended: %s", error.code())
+        _tell(logging.DEBUG, "a stream from the host ended: %s", error.code())
 
 
 async def _write(stream: grpc.aio.StreamStreamCall[T, T], outbox: Outbox[T]) -> None:
     try:
         await outbox.write_to(stream.write)
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-        _logger.debug("a stream to the host ended: %r", error)
+        _tell(logging.DEBUG, "a stream to the host ended: %r", error)

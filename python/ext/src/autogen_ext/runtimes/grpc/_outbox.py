@@ -5,7 +5,7 @@ One stream is attached at a time; any number put. Stands on asyncio; knows no wi
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from autogen_core.lowlevel import start_eagerly
@@ -28,6 +28,7 @@ class Outbox(Generic[T]):
         self._busy = False
         self._end: asyncio.Future[None] | None = None
         self._watchers: set[asyncio.Future[None]] = set()
+        self._wanted: asyncio.Future[None] | None = None
         self.closed = False
 
     def __len__(self) -> int:
@@ -43,7 +44,9 @@ class Outbox(Generic[T]):
         if self.closed:
             return
         self._waiting.append(message)
-        if self._stream is not None and not self._busy:
+        if self._wanted is not None:
+            self._want()
+        elif self._stream is not None and not self._busy:
             self._begin()
 
     def discard(self, unwanted: Callable[[T], bool]) -> None:
@@ -67,6 +70,27 @@ class Outbox(Generic[T]):
             if self._writing is not None and not self._writing.done():
                 self._writing.cancel()
                 await asyncio.wait([self._writing])
+
+    async def messages(self) -> AsyncGenerator[T]:
+        """Return what waits and what is put, one by one, until the outbox is closed and all is taken; for one taker.
+
+        A message counts as written when the next one is asked for.
+        """
+        while self._waiting or not self.closed:
+            if not self._waiting:
+                self._wanted = wanted = asyncio.get_running_loop().create_future()
+                await wanted
+                continue
+            self._busy = True
+            message = self._waiting.popleft()
+            if self._watchers and not self.full:
+                self._release()
+            try:
+                yield message
+            finally:
+                self._busy = False
+                if self._watchers and not self._waiting:
+                    self._release()
 
     def _begin(self) -> None:
         # Its first step runs here: a message that finds the stream idle is on its way without a turn of the event loop.
@@ -128,9 +152,16 @@ class Outbox(Generic[T]):
     def close(self) -> None:
         """Let nothing more in; what waits is still written, and all who wait here go on."""
         self.closed = True
-        if self._stream is not None and not self._busy:
+        if self._wanted is not None:
+            self._want()
+        elif self._stream is not None and not self._busy:
             self._begin()
         self._release()
+
+    def _want(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and not wanted.done():
+            wanted.set_result(None)
 
     def _release(self) -> None:
         for watcher in self._watchers:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from autogen_core import ROOT_LOGGER_NAME, AgentId
@@ -27,9 +27,6 @@ from ._members import Client, Members
 from ._security import allowed
 from .protos import agent_control_pb2 as control
 from .protos import agent_worker_pb2 as wire
-
-if TYPE_CHECKING:
-    from ._gateway import Gateway
 
 _logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.grpc")
 
@@ -55,6 +52,24 @@ class _Call:
     recipient: AgentId
 
 
+class Beyond(Protocol):
+    """The way to the system behind a host that is a gateway.
+
+    Attributes:
+        client: As which worker the system is known here.
+    """
+
+    client: Client
+
+    async def event(self, publisher: Client, message: wire.Message) -> None:
+        """Publish an event there."""
+        ...
+
+    def left(self, client: Client) -> None:
+        """Take note that a worker is gone."""
+        ...
+
+
 class Router:
     """Moves messages between the workers of a host.
 
@@ -67,7 +82,7 @@ class Router:
 
     def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
         self.members = Members()
-        self.gateway: Gateway | None = None
+        self.gateway: Beyond | None = None
         self._later = later
         self._calls: dict[str, _Call] = {}  # by the id that the target knows
         self._patient: dict[str, list[tuple[Client, wire.Message]]] = {}  # by agent type
@@ -88,8 +103,8 @@ class Router:
                 return
             self.forward(caller, target, message, recipient)
         except (AutoGenError, UnreadableError) as error:
+            _answer(caller, request.request_id, error)  # first: a program's log handler may raise
             _logger.info("request %s for %s is refused: %s", request.request_id, recipient, error)
-            _answer(caller, request.request_id, error)
 
     def response(self, target: Client, message: wire.Message) -> None:
         """Send an answer to the worker that waits for it; one that nobody waits for is dropped."""
@@ -204,14 +219,17 @@ class Router:
             await self.gateway.event(publisher, message)
             return
         size = event.ByteSize()
+        lost: list[str] = []
         for client, types in self.members.hearers(topic).items():
             channel = client.channel
             if size > client.max_bytes - FRAME:
-                _logger.error("event %s on %s is not sent to worker %s: %d bytes", event.id, topic, client.worker, size)
+                lost.append(f"event {event.id} on {topic} is not sent to worker {client.worker}: {size} bytes")
             elif channel is None or (channel.full and not await channel.space(_HOLD_BACK_S)):
-                _logger.error("event %s on %s is lost for worker %s, which is too slow", event.id, topic, client.worker)
+                lost.append(f"event {event.id} on {topic} is lost for worker {client.worker}, which is too slow")
             else:
                 channel.put(self._narrowed(client, types, message))
+        for text in lost:  # now that the others have it: a program's log handler may raise
+            _logger.error("%s", text)
 
     def _narrowed(self, client: Client, types: list[str], message: wire.Message) -> wire.Message:
         """Say to a worker that shares agent types for which of these the event is."""
@@ -229,9 +247,9 @@ class Router:
         try:
             target = self._destination(sender, message)
         except (DeliveryError, UnreadableError) as error:
-            _logger.info("control message %s for %s is refused: %s", message.rpc_id, message.destination, error)
             if message.HasField("respond_to") and sender.control is not None:
                 sender.control.put(control_error(message, error))
+            _logger.info("control message %s for %s is refused: %s", message.rpc_id, message.destination, error)
             return
         assert target.control is not None
         target.control.put(message)

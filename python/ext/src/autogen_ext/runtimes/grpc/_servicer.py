@@ -6,9 +6,10 @@ Stands on the router and on grpc.aio; makes no decision but who may join.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 from uuid import uuid4
 
 import grpc
@@ -71,7 +72,7 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
 
     async def OpenChannel(  # type: ignore[override]  # noqa: N802 - the wire's name; ours is asynchronous only
         self, request_iterator: AsyncIterator[wire.Message], context: _Context
-    ) -> None:
+    ) -> AsyncGenerator[wire.Message]:
         """Exchange requests, answers and events with one worker, until it leaves."""
         client = await self._admit(context)
         outbox = Outbox[wire.Message](_CAPACITY)
@@ -83,17 +84,24 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
         if self._gateway is not None:
             self._gateway.opened(client)
         reader = asyncio.create_task(_read(request_iterator, lambda message: self._take(client, message)))
-        try:
-            await outbox.write_to(context.write)
-        finally:
+
+        def ended() -> None:
             outbox.close()
             if client.channel is outbox:
                 self._router.lost(client)
+            reader.cancel()
+
+        _when_done(context, ended)
+        try:
+            async for message in outbox.messages():
+                yield message
+        finally:
+            ended()
             await _stop(reader)
 
     async def OpenControlChannel(  # type: ignore[override]  # noqa: N802 - as above
         self, request_iterator: AsyncIterator[wire.ControlMessage], context: _Context
-    ) -> None:
+    ) -> AsyncGenerator[wire.ControlMessage]:
         """Exchange control messages with one worker, until it leaves."""
         client = await self._admit(context)
         outbox = Outbox[wire.ControlMessage](_CAPACITY)
@@ -105,12 +113,19 @@ class GrpcWorkerAgentRuntimeHostServicer(AgentRpcServicer):
             self._router.control(client, message)
 
         reader = asyncio.create_task(_read(request_iterator, take))
-        try:
-            await outbox.write_to(context.write)
-        finally:
+
+        def ended() -> None:
             outbox.close()
             if client.control is outbox:
                 client.control = None
+            reader.cancel()
+
+        _when_done(context, ended)
+        try:
+            async for message in outbox.messages():
+                yield message
+        finally:
+            ended()
             await _stop(reader)
 
     async def _take(self, client: Client, message: wire.Message) -> None:
@@ -263,11 +278,21 @@ async def _read(messages: AsyncIterator[T], take: Callable[[T], Awaitable[None]]
             try:
                 await take(message)
             except Exception:
-                _logger.exception("a message from a worker could not be handled")
+                with suppress(Exception):  # it may be a log handler of the program that is broken
+                    _logger.exception("a message from a worker could not be handled")
     except asyncio.CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - a broken stream ends the call too, where it is dealt with
         _logger.debug("the stream from a worker broke: %r", error)
+
+
+def _when_done(context: _Context, call: Callable[[], None]) -> None:
+    """Let something be called when the call ends: a worker lost while a message is written leaves its generator behind."""
+
+    def done(_: object) -> None:
+        call()
+
+    cast("Any", context).add_done_callback(done)  # for the stubs of gRPC it must be an instance of a class of theirs
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

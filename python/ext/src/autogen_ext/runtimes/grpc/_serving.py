@@ -27,6 +27,7 @@ from autogen_ext.runtimes._shared.payloads import UnreadableError
 from ._calls import Calls
 from ._codec import (
     DEADLINE,
+    ECHO,
     MESSAGE_ID,
     ONLY,
     attribute,
@@ -37,6 +38,7 @@ from ._codec import (
     event_topic,
     from_agent,
 )
+from ._echoes import Echoes
 from ._link import Link
 from ._router import FRAME, error_answer
 from .protos import agent_worker_pb2 as wire
@@ -52,6 +54,7 @@ _LATER = 10_000
 """How many events are put by while an agent here waits for an answer."""
 
 _LOOK_AGAIN_S = 0.1
+_CANCELLED_S = 1.0
 
 
 class LocalTable(SubscriptionTable):
@@ -65,6 +68,10 @@ class LocalTable(SubscriptionTable):
         only = self.only
         return found if only is None else [agent for agent in found if agent.type in only]
 
+    def all_recipients(self, topic: TopicId) -> Sequence[AgentId]:
+        """Return the agents that hear a topic here, or would if they lived here."""
+        return super().recipients(topic)
+
 
 class Serving:
     """Hands what comes from the host to agents here.
@@ -72,6 +79,7 @@ class Serving:
     Args:
         link: Where answers go.
         calls: The worker's own open requests: while there are some, the stream must be read.
+        echoes: Told of the worker's own events that are back.
         directory, table, registry, mailbox, observer: The runtime's parts.
         max_handling: How many messages may be handled at a time.
     """
@@ -80,12 +88,14 @@ class Serving:
         self,
         link: Link,
         calls: Calls,
+        echoes: Echoes,
         parts: tuple[Directory, LocalTable, SerializationRegistry, Mailbox, Observer],
         delivery: Delivery,
         max_handling: int,
     ) -> None:
         self._link = link
         self._calls = calls
+        self._echoes = echoes
         self._directory, self._table, self._registry, self._mailbox, self._observer = parts
         self._delivery = delivery
         self._max_handling = max_handling
@@ -103,6 +113,9 @@ class Serving:
     async def request(self, request: wire.RpcRequest) -> None:
         """Begin a request; its answer is sent when it is there."""
         id = request.request_id
+        if ECHO in request.metadata:
+            self._link.outbox.put(wire.Message(response=wire.RpcResponse(request_id=id)))
+            return
         # Callers of 0.7.5 count their ids from 1; a host of ours makes them unique.
         ours = self._link.host.own or MESSAGE_ID in request.metadata
         if ours and id in self._handling:
@@ -213,6 +226,7 @@ class Serving:
             await self._begin(event)
             return
         if len(self._later) >= _LATER:
+            self._echoes.came(event.id)
             _logger.error("event %s on %s is lost: too many wait to be handled here", event.id, event.type)
             return
         self._later.append(event)
@@ -232,6 +246,13 @@ class Serving:
 
     async def _begin(self, event: events.CloudEvent) -> None:
         try:
+            await self._begin_handlers(event)
+        finally:
+            self._echoes.came(event.id)
+        await self._echoes.gone_on()
+
+    async def _begin_handlers(self, event: events.CloudEvent) -> None:
+        try:
             topic, sender = event_topic(event), event_sender(event)
             message = decode_payload(event_payload(event), self._registry)
         except UnreadableError as error:
@@ -247,6 +268,27 @@ class Serving:
             await self._delivery.deliver(envelope)  # without interventions it begins all handlers before it suspends
         finally:
             self._table.only = None
+
+    # Stopping
+
+    async def drain(self, patience_s: float) -> None:
+        """Let handlers finish; those that take longer are cancelled, and their callers told that the runtime stopped."""
+        self.stopping = True
+        own = asyncio.current_task()
+        handlers = [task for task in self._delivery.tasks if task is not own]
+        if not handlers:
+            return
+        _, late = await asyncio.wait(handlers, timeout=patience_s)
+        for task in late:
+            envelope, _ = self._delivery.tasks[task]
+            stopped = UndeliverableException.runtime_stopped(envelope.to)
+            if envelope.reply is None:
+                self._observer.undelivered(envelope, stopped)
+            elif not envelope.reply.done():
+                envelope.reply.set_exception(stopped)
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_CANCELLED_S)
 
     async def stop(self) -> None:
         """Give up the events that wait."""

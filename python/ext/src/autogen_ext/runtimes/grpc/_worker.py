@@ -1,14 +1,15 @@
 """`GrpcWorkerAgentRuntime`: agents of this process, and those of all other workers of a host, behind one runtime.
 
 It owns the parts and their life. Messages between agents here are handed over (`_shared.local`); those that leave are in
-`_calls`, those that come in `_serving`, the connection in `_link`, registrations in `_registry`, other talk in `_control`.
+`_calls` and `_publishing`, those that come in `_serving`, the connection in `_link`, registrations in `_registry`, other talk
+in `_control`.
 """
 
 import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autogen_core import (
     JSON_DATA_CONTENT_TYPE,
@@ -23,10 +24,7 @@ from autogen_core import (
     TopicId,
 )
 from autogen_core.exceptions import (
-    MailboxFullError,
-    MessageTooLargeError,
     NotAccessibleError,
-    NotPermittedError,
     RegistrationError,
     UndeliverableException,
 )
@@ -36,12 +34,13 @@ from autogen_ext.runtimes._shared.local import Local
 from autogen_ext.runtimes._shared.signals import wait_for_signal
 
 from ._calls import Calls
-from ._codec import encode_event, encode_payload, to_subscription
+from ._codec import to_subscription
 from ._control import Control
+from ._echoes import Echoes
 from ._link import Events, Link
+from ._publishing import Publishing
 from ._registry import Registering, Registry
-from ._router import FRAME
-from ._security import WorkerSecurity, allowed
+from ._security import WorkerSecurity
 from ._serving import LocalTable, Serving
 from .protos import agent_worker_pb2 as wire
 
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Agent)
 
 _logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.grpc")
-
-_SPACE_S = 5.0
-_CANCELLED_S = 1.0
 
 
 class GrpcWorkerAgentRuntime(BaseRuntime):
@@ -98,7 +94,6 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
             )
         super().__init__()
         self._subscriptions = table = LocalTable()
-        self._format = payload_serialization_format
         self._timeout = timeout
         self._shared = frozenset(shared_types)
         self._reconnect_timeout = reconnect_timeout
@@ -109,16 +104,26 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         events = Events(self._take, self._take_control, self._rejoin, self._away)
         self._link = Link(host_address, extra_grpc_config or (), security, events)
         self._calls = Calls(self._link, self._serializers, observer)
+        self._echoes = Echoes(self._calls)
         parts = self._directory, table, self._serializers, mailbox, observer
-        self._serving = Serving(self._link, self._calls, parts, self._delivery, max_handling)
+        self._serving = Serving(self._link, self._calls, self._echoes, parts, self._delivery, max_handling)
         self._control = Control(self._link, self._directory, self._serving.cancel)
         self._local = Local(self._directory, self._delivery, mailbox)
-        self._registry = Registry(self._link, self._shared)
+        self._registry = Registry(self._link, self._shared, reconnect_timeout)
+        outgoing = self._directory, table, self._serializers, observer
+        self._publishing = Publishing(
+            self._link, self._registry, self._echoes, outgoing, payload_serialization_format, self._shared
+        )
         self._started = False
         self._giving_up: asyncio.TimerHandle | None = None
         self._gone = False
 
     # Life
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is started, connected, and known to the host with all that it hosts; not while it stops."""
+        return self._started and not self._serving.stopping and self._registry.joined
 
     async def start(self) -> None:
         """Connect to the host.
@@ -131,9 +136,15 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         if self._started:
             raise ValueError("Runtime is already running.")
         await self._link.start()
+        self._registry.enter()
         self._started, self._serving.stopping = True, False
-        if self._directory.types:
-            await self._rejoin()
+        try:
+            await self._registry.join(self._directory.types, self._subscriptions)
+            self._forget_giving_up()
+        except BaseException:
+            self._started = False
+            await self._link.stop()
+            raise
 
     async def stop(self) -> None:
         """Finish what is being handled, answer those who wait for agents elsewhere with an error, and disconnect.
@@ -145,16 +156,10 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         """
         if not self._started:
             raise RuntimeError("Runtime is not running.")
-        self._serving.stopping = True
-        own = asyncio.current_task()
-        handlers = [task for task in self._delivery.tasks if task is not own]
-        if handlers:
-            _, late = await asyncio.wait(handlers, timeout=self._drain_timeout)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=_CANCELLED_S)
+        await self._serving.drain(self._drain_timeout)
         self._started = False
+        self._registry.leave()
+        await self._echoes.stop()
         self._calls.fail("the runtime stopped")
         await self._serving.stop()
         await self._control.stop()
@@ -205,7 +210,11 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
             self._observer.sent(envelope)
         left = time_left(timeout, self._timeout)
         if recipient.type in self._directory.types and recipient.type not in self._shared:
-            return await self._local.send(envelope, recipient, left)
+            if self._echoes.busy and self._echoes.holds_back(recipient):
+                left = await self._echoes.wait(recipient, token, left)
+                if not self._started:
+                    raise UndeliverableException.runtime_stopped(recipient)
+            return await self._local.send(envelope, recipient, left, own_token=cancellation_token is None)
         if self._gone:
             raise UndeliverableException(f"The host is away, and with it {recipient}.", recipient=recipient)
         if envelope.watch is not None:
@@ -227,7 +236,8 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
     ) -> None:
         """Hand a message to the host, which passes it to all who hear the topic; as `AgentRuntime.publish_message`.
 
-        It returns once the message waits to be written. While too much waits, it is held back.
+        It returns once the message waits to be written. While too much waits, it is held back. Where the token is cancelled
+        already, nothing is published.
 
         Raises:
             ValueError: The runtime is not started, or the message cannot be written.
@@ -237,27 +247,11 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         """
         self._require_started()
         if cancellation_token is not None and cancellation_token.is_cancelled():
-            raise asyncio.CancelledError(f"The cancellation token of the message for {topic_id} is cancelled already.")
-        host, outbox = self._link.host, self._link.outbox
-        if not allowed(topic_id.type, host.publish):
-            text = f"This worker has no right to publish to topic type {topic_id.type!r}."
-            raise NotPermittedError(text, recipient=topic_id)
+            return  # whoever gave up already wants no delivery; nobody cancelled this task
+        self._publishing.check(topic_id)
         token = cancellation_token or CancellationToken()
-        envelope = Envelope(message, sender, topic_id, token, message_id or new_message_id(), self._observer.watch())
-        if envelope.watch is not None:
-            self._observer.sent(envelope)
-            self._observer.on_its_way(envelope)
-        payload = encode_payload(message, self._serializers, self._format)
-        event = encode_event(payload, topic_id, sender, envelope.id, self._observer.carrier(envelope))
-        size = event.ByteSize()
-        if size > host.max_bytes - FRAME:
-            text = f"The message for {topic_id} has {size} bytes; the host takes {host.max_bytes}."
-            raise MessageTooLargeError(text, recipient=topic_id, message_type=cast("type[Any]", type(message)))
-        if outbox.full and not await outbox.space(_SPACE_S):
-            raise MailboxFullError("Too many messages wait to be sent to the host.", recipient=topic_id)
-        outbox.put(wire.Message(cloudEvent=event))
-        if envelope.watch is not None:
-            self._observer.dispatched(envelope, 0)
+        id = message_id or new_message_id()
+        await self._publishing.publish(Envelope(message, sender, topic_id, token, id, self._observer.watch()))
 
     def _require_started(self) -> None:
         if not self._started:
@@ -306,6 +300,7 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
         """
         written = to_subscription(subscription)
         self._require_connected()
+        await self._registry.until_joined()
         await super().add_subscription(subscription)  # first here: events may come before the host's answer
         try:
             await self._registry.subscribe(written)
@@ -387,11 +382,13 @@ class GrpcWorkerAgentRuntime(BaseRuntime):
 
     async def _rejoin(self) -> None:
         """Register everything again with a host that does not know this connection."""
-        await self._registry.tell_all(self._directory.types, self._subscriptions)
+        await self._registry.join(self._directory.types, self._subscriptions)
         self._forget_giving_up()
         self._calls.send_again()
 
     def _away(self) -> None:
+        self._registry.away()
+        self._echoes.forget()
         if self._giving_up is None:
             self._giving_up = asyncio.get_running_loop().call_later(self._reconnect_timeout, self._give_up)
 

@@ -86,7 +86,7 @@ class Calls:
         self._lane = lane
         self._patience_s = patience_s
         self._open: dict[str, _Call] = {}
-        self._held = False
+        self._held = self._ending = False
         self._events = asyncio.Semaphore(_MOST_EVENTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -161,6 +161,7 @@ class Calls:
             text = f"The message for {about} has {len(call.data)} bytes; the server takes {self._link.max_bytes}."
             raise MessageTooLargeError(text, recipient=about)
         self._open[message.answer_to] = call
+        self._ending = False
         return call
 
     def _close(self, call: _Call) -> None:
@@ -186,7 +187,13 @@ class Calls:
             self._own(self._send_copy(call))
 
     async def _send_copy(self, call: _Call) -> None:
-        await self._lane(call.route.pool).store(call.route.subject, call.data, f"{call.message.id}~{new_message_id()}")
+        lane, id = self._lane(call.route.pool), f"{call.message.id}~{new_message_id()}"
+        try:
+            stored = await lane.store(call.route.subject, call.data, id)
+        except AutoGenError as error:
+            _fail(call, error)
+        else:
+            stored.add_done_callback(lambda done: _not_stored(call, done))
 
     # Answers
 
@@ -282,7 +289,7 @@ class Calls:
         to = self._names.worker(route.worker) if route.worker else self._names.pool_talk(route.pool)
         if self._link.connected:
             self._link.post(to, message)
-        if call.stored is not None:
+        if call.stored is not None and not self._ending:
             self._own(self._withdraw(call.route.pool, call.stored))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
@@ -302,7 +309,8 @@ class Calls:
             logger.debug("a message for %s that nobody waits for was not withdrawn: %r", pool, error)
 
     def fail(self, why: str) -> None:
-        """Let all who wait know that no answer will come."""
+        """Let all who wait know that no answer will come, as the runtime ends."""
+        self._ending = True
         for call in list(self._open.values()):
             _fail(call, UndeliverableException(f"{call.about} did not answer: {why}.", recipient=call.about))
 
@@ -319,6 +327,8 @@ class Calls:
             _, late = await asyncio.wait(tasks, timeout=1)
             for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late)
 
 
 def _fail(call: _Call, error: Exception) -> None:

@@ -32,7 +32,8 @@ class DeadLetter:
         agent: Who should have handled it; None if that cannot be said.
         topic: Where it was published; None for a request.
         message_id: Its id.
-        message: The message as it was written; its `payload` is empty if even that cannot be read.
+        message: The message as it was written, without its end if it was nearly as long as the server takes. Its type is
+            empty if even that cannot be read, and its `payload` is then all that came.
         died_at: When it was given up.
     """
 
@@ -75,6 +76,7 @@ class DeadLetters:
 
     async def _keep(self, where: str, says: Mapping[str, object], data: bytes) -> None:
         body = json.dumps({**says, "at": time.time()}).encode() + b"\n" + data
+        body = body[: self._link.max_bytes]  # rather without the message's end than without the reason
         try:
             read_reply((await self._link.ask(self._names.letter(where), body)).data)
         except AutoGenError as error:

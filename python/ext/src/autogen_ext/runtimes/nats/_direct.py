@@ -10,13 +10,13 @@ from collections.abc import Callable
 from nats.aio.msg import Msg
 
 from autogen_core import AgentId
-from autogen_core.exceptions import MailboxFullError, MessageTooLargeError, UndeliverableException
+from autogen_core.exceptions import MailboxFullError, UndeliverableException
 from autogen_ext.runtimes._shared.payloads import UnreadableError
 
 from ._control import answer_control
 from ._intake import Begun, Intake, Parts, stop
 from ._link import Link, logger
-from ._wire import CANCEL, EVENT, REQUEST, Answer, Message
+from ._wire import CANCEL, EVENT, REQUEST, Answer, Message, fitting
 
 _NOTE_S = 0.5
 """After how long the sender is told that its message is being handled, in seconds."""
@@ -41,6 +41,7 @@ class Direct:
         self._max_handling = max_handling
         self._begun: set[Begun] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = False
         self.stopping: Callable[[], bool] = lambda: False
 
     async def take(self, raw: Msg) -> None:
@@ -80,13 +81,18 @@ class Direct:
             return
         for agent in recipients:
             if agent != message.sender or message.topic is None:
-                self._handle(message, agent)
+                self.handle(message, agent)
 
-    def _handle(self, message: Message, agent: AgentId) -> None:
+    def handle(self, message: Message, agent: AgentId) -> None:
+        """Let an agent here handle a message, unless it has done so before.
+
+        Raises:
+            UnreadableError: It cannot be read.
+        """
         key = (message.id, agent)
         running = self._intake.begun.get(key)
         if running is not None:
-            running.answer_to = message.answer_to
+            running.wanted_by(message.answer_to)
             self._note(running)
             return
         known = self._intake.answer_of(key)
@@ -123,13 +129,13 @@ class Direct:
         self._tell(key, begun, self._intake.write(begun))
 
     def _tell(self, key: tuple[str, AgentId], begun: Begun, answer: Answer) -> None:
-        data = answer.encode()
-        if len(data) > self._link.max_bytes:
-            text = f"The answer has {len(data)} bytes; the server takes {self._link.max_bytes}."
-            data = Answer.failed(begun.message.id, MessageTooLargeError(text)).encode()
+        if self._silent and begun.reply.cancelled():
+            return
+        data = fitting(answer, self._link.max_bytes)
         if not begun.reply.cancelled():  # whoever sent it may begin anew, and send it again
             self._intake.remember(key, data)
-        self._answer(begun.answer_to, data)
+        for answer_to in begun.answers_to:
+            self._answer(answer_to, data)
 
     def _answer(self, subject: str, data: bytes) -> None:
         if subject:
@@ -140,7 +146,7 @@ class Direct:
             answer = await answer_control(await self._parts.directory.activate(agent), message)
         except Exception as error:  # noqa: BLE001 - factories are anybody's code, and the sender waits
             answer = Answer.failed(message.id, error)
-        self._answer(message.answer_to, answer.encode())
+        self._answer(message.answer_to, fitting(answer, self._link.max_bytes))
 
     # What takes long
 
@@ -156,12 +162,20 @@ class Direct:
         self._answer(begun.answer_to, Answer(begun.message.id, worker=self._worker).encode())
 
     async def stop(self, timeout_s: float) -> None:
-        """Let what is being handled be finished; what takes longer is cancelled."""
+        """Let what is being handled be finished; what takes longer is cancelled.
+
+        Nothing is said about that: who waits for it learns that this worker is gone, and may ask another.
+        """
         handlers = [begun.reply for begun in self._begun]
         if handlers:
             await asyncio.wait(handlers, timeout=timeout_s)
-        for begun in list(self._begun):
+        late = list(self._begun)
+        self._silent = True
+        for begun in late:
             stop(begun)
+        if late:
+            await asyncio.wait([begun.reply for begun in late], timeout=2)
+        self._silent = False
         tasks = list(self._tasks)
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=2)

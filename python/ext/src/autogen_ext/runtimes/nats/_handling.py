@@ -37,7 +37,8 @@ class Handling:
         has the same id, and its recipient, who had it already, answers without handling it twice. A handler that sends
         something else this time sends another message.
         """
-        digest = blake2b(payload, digest_size=16, key=self.id.encode()[:64])
+        key = blake2b(self.id.encode("utf-8", "surrogatepass")).digest()  # an id may be of any length
+        digest = blake2b(payload, digest_size=16, key=key)
         digest.update(b"\0" + to.encode("utf-8", "surrogatepass"))
         same = digest.digest()
         self._sent[same] += 1

@@ -6,7 +6,7 @@ Stands on the delivery of autogen_core; knows no connection.
 import asyncio
 import contextvars
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autogen_core import AgentId, CancellationToken
 from autogen_core.lowlevel import Delivery, Directory, Envelope, Mailbox, Observer, SerializationRegistry
@@ -47,6 +47,7 @@ class Begun:
         envelope: The same within this process.
         handling: What it has sent.
         answer_to: Where the answer is wanted; a request that is sent again may want it elsewhere.
+        also: Where else it is wanted, by those who sent the same message before.
         begun_at: When it began, on the event loop's clock.
         told: Whether the sender knows that it takes longer.
         stopped: Whether it was cancelled, and may still be about to end.
@@ -59,12 +60,24 @@ class Begun:
     begun_at: float
     told: bool = False
     stopped: bool = False
+    also: set[str] = field(default_factory=set[str])
 
     @property
     def reply(self) -> "asyncio.Future[object]":
         """How it ended."""
         assert self.envelope.reply is not None
         return self.envelope.reply
+
+    def wanted_by(self, answer_to: str) -> None:
+        """Take note that the same message was sent again."""
+        if answer_to and answer_to != self.answer_to:
+            self.also.add(self.answer_to)
+            self.answer_to = answer_to
+
+    @property
+    def answers_to(self) -> list[str]:
+        """All who want the answer."""
+        return [self.answer_to, *self.also]
 
 
 class Intake:
@@ -150,7 +163,14 @@ class Intake:
         if len(self._cancelled) > _FORGET_CANCELLED:
             self._cancelled.popitem(last=False)
         for (id, _), begun in list(self.begun.items()):
-            if id == message.id and begun.answer_to == message.answer_to:
+            if id != message.id:
+                continue
+            begun.also.discard(message.answer_to)
+            if begun.answer_to != message.answer_to:
+                continue
+            if begun.also:
+                begun.answer_to = begun.also.pop()
+            else:
                 stop(begun)
 
     def is_cancelled(self, message: Message) -> bool:

@@ -6,23 +6,28 @@ none overtakes one that was refused. Stands on the link and the storage; knows n
 
 import asyncio
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nats.aio.msg import Msg
 
-from autogen_core.exceptions import MailboxFullError, UndeliverableException
+from autogen_core.exceptions import MailboxFullError, NotPermittedError, UndeliverableException
 
 from ._connection import SubjectNotPermittedError
 from ._link import Link, ServerAwayError, ServerRefusedError, logger, status_of
 from ._storage import FULL, Storage
+from ._subjects import token
 
 _WINDOW = 1_000
 """How many messages may be on their way."""
 
 _LOOK_EVERY = 1_000
-"""After how many messages it is asked how full the mailboxes are."""
+"""After how many messages at most it is asked how full the mailboxes are."""
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.~:/-]{1,200}")
+"""Ids that stand in a header as they are; others are written as tokens, which have a `=` then."""
 
 _NEARLY_FULL = 0.8
 _FULL_S = 5.0
@@ -61,12 +66,14 @@ class Lane:
         self._pool = pool
         self._under_way: OrderedDict[str, _Waiting] = OrderedDict()
         self._turn = asyncio.Lock()
+        self._in_line = 0
         self._space = asyncio.Event()
         self._space.set()
         self._held = False
         self._resending: asyncio.Task[None] | None = None
         self._careful = False
-        self._until_look = _LOOK_EVERY
+        self._until_look = 1
+        self._failed: str | None = None
         self._held_back: list[_Waiting] = []
         self._retrying: asyncio.Task[None] | None = None
 
@@ -91,43 +98,58 @@ class Lane:
         Raises:
             MailboxFullError: There was still no space.
         """
-        headers = {"Nats-Msg-Id": id}
+        headers = {"Nats-Msg-Id": id if _PLAIN_ID.fullmatch(id) else token(id)}
+        patient_until = asyncio.get_running_loop().time() + _FULL_S
         if ttl_s is not None:
             headers["Nats-TTL"] = f"{ttl_s}s"
-        if not self._careful and not self._turn.locked() and len(self._under_way) < _WINDOW:
+        if not self._careful and not self._in_line and len(self._under_way) < _WINDOW:
             self._until_look -= 1
             if self._until_look > 0:
-                return await self._send(subject, data, headers, known)
-        async with self._turn:  # whoever waits here keeps his place
-            if self._until_look <= 0:
-                await self._look()
-            while len(self._under_way) >= _WINDOW:
-                self._space.clear()
-                await self._space.wait()
-            stored = await self._send(subject, data, headers, known)
-            if self._careful:
+                return await self._send(subject, data, headers, known, patient_until)
+        self._in_line += 1
+        try:
+            async with self._turn:  # whoever waits here keeps his place
+                if self._until_look <= 0:
+                    await self._look()
+                while len(self._under_way) >= _WINDOW:
+                    self._space.clear()
+                    await self._space.wait()
+                stored = await self._send(subject, data, headers, known, patient_until)
                 self._until_look -= 1
-                await asyncio.wait([stored])
-            return stored
+                if self._careful:
+                    await asyncio.wait([stored])
+                return stored
+        finally:
+            self._in_line -= 1
 
     async def _look(self) -> None:
         self._until_look = _LOOK_EVERY
         try:
             messages, most = await self._storage.pending(self._pool)
-        except (ServerAwayError, ServerRefusedError) as error:
+        except (ServerAwayError, ServerRefusedError, NotPermittedError) as error:
             logger.debug("how full the mailboxes of %s are is not known: %r", self._pool, error)
             return
-        self._careful = messages > most * _NEARLY_FULL
-        if self._careful:
-            self._until_look = max(1, min(_LOOK_EVERY, most // 100))
+        if most <= 0:  # there is no limit
+            self._careful = False
+            return
+        left = int(most * _NEARLY_FULL) - messages - len(self._under_way)
+        self._careful = left < 0
+        self._until_look = max(1, min(_LOOK_EVERY, most // 100 if self._careful else left // 2))
 
     async def _send(
-        self, subject: str, data: bytes, headers: dict[str, str], known: Callable[[], None] | None
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str],
+        known: Callable[[], None] | None,
+        patient_until: float,
     ) -> "asyncio.Future[int]":
+        if self._failed is not None:
+            raise UndeliverableException(f"A message was not sent: {self._failed}.")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(subject, data, headers, loop.create_future(), known)
         waiting.reply = self._link.expect(lambda message: self._answered(waiting, message))
-        waiting.patient_until = loop.time() + _FULL_S
+        waiting.patient_until = patient_until
         self._under_way[waiting.reply] = waiting
         waiting.stored.add_done_callback(lambda _: self._done(waiting))
         await self._write(waiting)
@@ -202,6 +224,10 @@ class Lane:
         """Send again what has had no answer for long, or, after a broken connection, all of it, in its order."""
         if all:
             self.hold()
+            try:
+                await self._storage.pending(self._pool)  # once it answers, it does not take some messages and miss others
+            except (ServerRefusedError, NotPermittedError) as error:
+                logger.debug("whether the mailboxes of %s are ready is not known: %r", self._pool, error)
             while left := [waiting for waiting in self._under_way.values() if not waiting.sent_at]:
                 for waiting in left:
                     waiting.sent_at = asyncio.get_running_loop().time()
@@ -221,11 +247,12 @@ class Lane:
         self._resending = asyncio.create_task(self._send_late(), name=f"mailboxes of {self._pool} have no leader")
 
     async def _send_late(self) -> None:
-        await asyncio.sleep(_LEADER_S)
-        try:
-            await self.send_again(all=True)
-        except ServerAwayError as error:  # once the connection is back, everything is sent again
-            logger.debug("messages for %s wait for the server: %s", self._pool, error)
+        while self._held and self._link.connected:  # once a broken connection is back, everything is sent again
+            await asyncio.sleep(_LEADER_S)
+            try:
+                await self.send_again(all=True)
+            except ServerAwayError as error:
+                logger.debug("messages for %s wait for the server: %s", self._pool, error)
 
     def refused(self, error: SubjectNotPermittedError) -> None:
         """Let those know whose subject the server refuses."""
@@ -234,7 +261,8 @@ class Lane:
                 waiting.stored.set_exception(error)
 
     def fail(self, why: str) -> None:
-        """Let all who wait know that their messages will not be stored."""
+        """Let all who wait know that their messages will not be stored, also those who wait for their turn."""
+        self._failed = why
         for task in (self._retrying, self._resending):
             if task is not None:
                 task.cancel()

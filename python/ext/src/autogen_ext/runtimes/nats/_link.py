@@ -32,6 +32,9 @@ from ._subjects import Names
 
 logger = logging.getLogger(f"{ROOT_LOGGER_NAME}.runtimes.nats")
 
+_HEADERS_BYTES = 512
+"""What headers may add to a message. The server counts them in, and ends the connection of who sends too much."""
+
 _ANSWER_S = 5.0
 """How long the server may take to answer, in seconds."""
 
@@ -169,8 +172,8 @@ class Link:
 
     @property
     def max_bytes(self) -> int:
-        """The longest message that the server takes, in bytes."""
-        return self._live().max_payload
+        """The longest message that the server takes, in bytes, apart from headers."""
+        return self._live().max_payload - _HEADERS_BYTES
 
     @property
     def cluster_size(self) -> int:
@@ -282,7 +285,9 @@ class Link:
             raise NobodyThereError(f"Nobody listens to {subject}.")
         return message
 
-    async def api(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def api(
+        self, path: str, body: Mapping[str, Any] | None = None, wait_s: float = _ANSWER_S
+    ) -> dict[str, Any]:
         """Ask JetStream something; the answer is its JSON object.
 
         Raises:
@@ -290,7 +295,8 @@ class Link:
             ServerRefusedError: It said no.
         """
         try:
-            message = await self.ask(f"$JS.API.{path}", b"" if body is None else json.dumps(body).encode())
+            data = b"" if body is None else json.dumps(body).encode()
+            message = await self.ask(f"$JS.API.{path}", data, wait_s=wait_s)
         except NobodyThereError as error:
             raise ServerAwayError("The NATS server has no JetStream (yet). Start it with `-js`.") from error
         return read_reply(message.data)

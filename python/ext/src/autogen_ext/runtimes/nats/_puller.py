@@ -229,7 +229,9 @@ class Puller:
                 now = loop.time()
                 if now - self._heard_at > _SILENCE_S or (self._closed and not self.has_it):
                     return
-                least, most = (0, 1) if self._closed else (_BATCH // 2, _BATCH)
+                # One at first: it brings the pin, and what more was asked for would go to an inbox that is left.
+                few = self._closed or not self.has_it
+                least, most = (0, 1) if few else (_BATCH // 2, _BATCH)
                 if self._asked <= least:
                     await self._ask(inbox, most - self._asked)
                 elif self._pin and now - self._asked_at > _KEEP_S:

@@ -21,7 +21,7 @@ from ._link import Link, ServerAwayError, ServerRefusedError, logger
 from ._puller import Puller, Work
 from ._states import Record, States, to_json
 from ._storage import ConflictError
-from ._wire import EVENT, LOAD, REQUEST, Answer, Message
+from ._wire import EVENT, LOAD, REQUEST, Answer, Message, fitting
 
 _AGAIN_S = 0.1
 _PATIENCE_S = 10.0
@@ -264,22 +264,22 @@ class Resident:
             self.idle_since = asyncio.get_running_loop().time()
         if work.lost:
             return
-        if begun.handling.stored or (_failed(begun) and work.message.topic is not None):
+        if begun.handling.stored or (_failed(begun) and not work.message.answer_to):
             self._house.own(asyncio.create_task(self._finish_later(work, begun)))
         else:
             self._finish(work, begun)
 
     def _finish(self, work: Work, begun: Begun) -> None:
-        answer = self._house.intake.write(begun).encode()
+        answer = fitting(self._house.intake.write(begun), self._house.link.max_bytes)
         self._remember(begun, answer)
-        self._tell(begun.answer_to, answer)
+        self._answer(begun, answer)
         self._done(work)
 
     async def _finish_later(self, work: Work, begun: Begun) -> None:
         answer = await self._outcome(work, begun)
         if not work.lost:
             self._remember(begun, answer)
-            self._tell(begun.answer_to, answer)
+            self._answer(begun, answer)
             self._done(work)
 
     def _begin(self, work: Work) -> Begun | None:
@@ -289,7 +289,7 @@ class Resident:
             return None
         key = (message.id, self.id)
         if (running := house.intake.begun.get(key)) is not None:
-            running.answer_to = message.answer_to
+            running.wanted_by(message.answer_to)
             running.reply.add_done_callback(lambda _: self._done(work))
             return None
         if (known := house.intake.answer_of(key)) is not None:
@@ -365,9 +365,9 @@ class Resident:
             answer = Answer.failed(begun.message.id, error)
         else:
             answer = self._house.intake.write(begun)
-        if answer.error is not None and begun.message.topic is not None and not work.lost:
+        if answer.error is not None and not begun.message.answer_to and not work.lost:
             await self._house.dead.bury(begun.message, self.id, answer.error, answer.metadata)
-        return answer.encode()
+        return fitting(answer, self._house.link.max_bytes)
 
     async def _commit(self, work: Work, begun: Begun, answer: bytes) -> None:
         """Write the state that a message has led to, then answer it.
@@ -376,7 +376,6 @@ class Resident:
         sent it may begin anew elsewhere, and then sends it again.
         """
         assert self._agent is not None
-        answer_to = work.message.answer_to
         try:
             state = to_json(await self._agent.save_state())
         except Exception as error:
@@ -399,7 +398,7 @@ class Resident:
                 await self._reload()
                 return
         self._remember(begun, answer)
-        self._tell(answer_to, answer)
+        self._answer(begun, answer)
         self._done(work)
         self._done_within()
 
@@ -465,7 +464,7 @@ class Resident:
             return
         if not begun.reply.cancelled():
             self._record.add(work.message.id, answer)
-        self._tell(begun.answer_to, answer)
+        self._answer(begun, answer)
         if self._current is None:
             self._done(work)
         else:
@@ -476,21 +475,33 @@ class Resident:
     async def _control(self, work: Work) -> None:
         assert self._agent is not None
         answer = await answer_control(self._agent, work.message)
-        if work.message.kind == LOAD and self.saves and answer.error is None:
-            try:
-                self._record.state = to_json(await self._agent.save_state())
-                if not await self._write(work):
-                    return
-            except Exception as error:  # noqa: BLE001 - agents are anybody's code, and somebody waits for the answer
+        if work.message.kind == LOAD and self.saves:
+            if answer.error is None and (error := await self._keep_loaded(work)) is not None:
                 answer = Answer.failed(work.message.id, error)
-        if answer.error is not None:
-            await self._reload()  # what the agent has taken up of it is not stored
-        self._tell(work.message.answer_to, answer.encode())
+            if work.lost:
+                return
+            if answer.error is not None and self._current is None:  # what the agent has taken up of it is not stored
+                await self._reload()
+        self._tell(work.message.answer_to, fitting(answer, self._house.link.max_bytes))
         self._done(work)
+
+    async def _keep_loaded(self, work: Work) -> Exception | None:
+        """Write the state that an agent was given; return why it cannot be kept."""
+        assert self._agent is not None
+        try:
+            self._record.state = to_json(await self._agent.save_state())
+            await self._write(work)
+        except ConflictError as error:
+            if self._current is None:
+                raise  # it is delivered again, to the agent as it is stored
+            return error
+        except Exception as error:  # noqa: BLE001 - agents are anybody's code, and somebody waits for the answer
+            return error
+        return None
 
     async def _fail(self, work: Work, error: Exception) -> None:
         answer = Answer.failed(work.message.id, error)
-        if work.message.topic is not None:
+        if not work.message.answer_to:
             await self._house.dead.bury(work.message, self.id, answer.error or "", answer.metadata)
         self._tell(work.message.answer_to, answer.encode())
         self._done(work)
@@ -498,6 +509,10 @@ class Resident:
     def _remember(self, begun: Begun, answer: bytes) -> None:
         if not begun.reply.cancelled():
             self._house.intake.remember((begun.message.id, self.id), answer)
+
+    def _answer(self, begun: Begun, answer: bytes) -> None:
+        for answer_to in begun.answers_to:
+            self._tell(answer_to, answer)
 
     def _tell(self, answer_to: str, answer: bytes) -> None:
         if answer_to:

@@ -166,6 +166,7 @@ class NatsAgentRuntime(BaseRuntime):
         self._ticker: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._unstored: set[asyncio.Future[int]] = set()
+        self._first_unstored: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Life
@@ -187,7 +188,8 @@ class NatsAgentRuntime(BaseRuntime):
         if self._started:
             raise ValueError("Runtime is already running.")
         await self._link.start()
-        self._started, self._leaving = True, False
+        self._started, self._leaving, self._missed = True, False, False
+        await self._calls.send_again()  # nothing is held back any more since an earlier stop
         self._residents.stopping = False
         try:
             await self._storage.open()
@@ -421,7 +423,7 @@ class NatsAgentRuntime(BaseRuntime):
             envelope = Envelope(message, sender, recipient, token, message_id or new_message_id(), watch)
             if watch is not None:
                 self._observer.sent(envelope)
-            return await self._local.send(envelope, recipient, left)
+            return await self._local.send(envelope, recipient, left, own_token=cancellation_token is None)
         payload = payloads.write(message, self._serializers)
         id = next_id(message_id, str(recipient), payload.data)
         envelope = Envelope(message, sender, recipient, token, id, watch)
@@ -494,7 +496,7 @@ class NatsAgentRuntime(BaseRuntime):
         """
         self._require_started()
         if cancellation_token is not None and cancellation_token.is_cancelled():
-            raise asyncio.CancelledError(f"The cancellation token of the message for {topic_id} is cancelled already.")
+            return  # whoever gave up already wants no delivery; nobody cancelled this task
         if self._rights is not None and not self._rights.may_publish(topic_id.type):
             raise NotPermittedError(
                 f"This worker has no right to publish to topic type {topic_id.type!r}.", recipient=topic_id
@@ -538,7 +540,8 @@ class NatsAgentRuntime(BaseRuntime):
                 text = f"The message for {topic} has {len(data)} bytes; the server takes {self._link.max_bytes}."
                 raise MessageTooLargeError(text, recipient=topic)
             place = "q" if shared else partition(topic.source, self._registry.partitions(pool))
-            stored.append(await self._lane(pool).store(self._names.stored(pool, place, "e"), data, message.id))
+            id = f"{topic.type}/{len(topic.source)}/{topic.source}/{message.id}"  # requests may have the same
+            stored.append(await self._lane(pool).store(self._names.stored(pool, place, "e"), data, id))
         for one in stored:
             if current is not None:
                 current.publishes(one)
@@ -550,26 +553,28 @@ class NatsAgentRuntime(BaseRuntime):
         return heard
 
     def _was_stored(self, stored: "asyncio.Future[int]") -> None:
-        if stored.cancelled() or (error := stored.exception()) is None:
-            self._unstored.discard(stored)
-        else:
+        self._unstored.discard(stored)
+        if not stored.cancelled() and (error := stored.exception()) is not None:
             logger.error("a published message was not stored: %s", error)
+            self._first_unstored = self._first_unstored or error
 
     async def flush(self) -> None:
         """Wait until everything that was published here, outside of handlers, is stored.
 
         Raises:
-            Exception: Something could not be stored; the first such error.
+            Exception: Something could not be stored since this was last called; the first such error.
         """
-        waiting, self._unstored = self._unstored, set()
-        for stored in waiting:
-            await stored
+        if self._unstored:
+            await asyncio.wait(set(self._unstored))
+        error, self._first_unstored = self._first_unstored, None
+        if error is not None:
+            raise error
 
     async def _publish_to(self, agent: AgentId, message: Message) -> None:
         """Pass an event on to an instance."""
         if agent in self._directory.agents:
             if agent != message.sender:
-                self._intake.begin(message, agent)
+                self._direct.handle(message, agent)
             return
         worker = self._registry.worker_of(agent)
         route = Route(DIRECT, self._names.worker(worker), "", worker)
@@ -667,7 +672,7 @@ class NatsAgentRuntime(BaseRuntime):
         assert message.recipient is not None
         route = self._route(message.recipient)
         if route is None:
-            self._intake.begin(message, message.recipient)
+            self._direct.handle(message, message.recipient)
         elif route.way == STORED:
             await (await self._lane(route.pool).store(route.subject, message.encode(), message.id))
         else:
@@ -687,6 +692,9 @@ class NatsAgentRuntime(BaseRuntime):
         Raises:
             RegistrationError: The type is registered here, or elsewhere in another way.
         """
+        name = type.type if isinstance(type, AgentType) else type
+        if self._started and not self._directory.can_make(AgentId(name, "default")):
+            await self._claim(name)  # before it is known here: what is refused leaves nothing
         agent_type = await super().register_factory(type, agent_factory, expected_class=expected_class)
         if self._started:
             await self._announce(agent_type.type)
@@ -696,15 +704,11 @@ class NatsAgentRuntime(BaseRuntime):
         """Make an agent type known to all, and take on its work."""
         if agent_type in self._announced or not self._directory.can_make(AgentId(agent_type, "default")):
             return
+        hosting, pool = await self._claim(agent_type)
         self._announced.add(agent_type)
-        hosting = STATELESS if agent_type in self._stateless else STATEFUL
-        pool = agent_type if hosting == STATELESS or self._pool is None else self._pool
         if pool not in self._pools:
-            await self._storage.open_pool(pool, self._mailbox_size)
-            await self._registry.add_pool(pool, self._partitions)
-            await self._listen(self._names.pool_talk(pool))
             self._pools.add(pool)
-        await self._registry.add_type(AgentTypeEntry(agent_type, hosting, pool))
+            await self._listen(self._names.pool_talk(pool))
         if hosting == STATELESS:
             self._queues.append(
                 await self._link.subscribe(self._names.anyone(agent_type), self._direct.take, queue="q")
@@ -718,6 +722,16 @@ class NatsAgentRuntime(BaseRuntime):
             self._ownership.pools.add(pool)
         self._lease.say(self._says())
         self._ownership.changed()
+
+    async def _claim(self, agent_type: str) -> tuple[str, str]:
+        """Make an agent type known as this worker hosts it; return how, and in which pool."""
+        hosting = STATELESS if agent_type in self._stateless else STATEFUL
+        pool = agent_type if hosting == STATELESS or self._pool is None else self._pool
+        if pool not in self._pools:
+            await self._storage.open_pool(pool, self._mailbox_size)
+            await self._registry.add_pool(pool, self._partitions)
+        await self._registry.add_type(AgentTypeEntry(agent_type, hosting, pool))
+        return hosting, pool
 
     def _says(self) -> dict[str, Any]:
         return {"pools": sorted(self._pools), "leaving": self._leaving}
@@ -739,7 +753,11 @@ class NatsAgentRuntime(BaseRuntime):
         """Let an agent that exists already live here; as `AgentRuntime.register_agent_instance`."""
         await super().register_agent_instance(agent_instance, agent_id)
         if self._started:
-            await self._announce_instance(agent_id)
+            try:
+                await self._announce_instance(agent_id)
+            except BaseException:
+                self._directory.agents.pop(agent_id, None)
+                raise
         return agent_id
 
     async def _announce_instance(self, agent: AgentId) -> None:

@@ -36,6 +36,9 @@ ACK_S = 30
 
 _LIST_S = 10.0
 
+_LEADER_S = 2.0
+"""After how many seconds without an answer a consumer is asked again: one without leader says nothing, and chooses one soon."""
+
 MAX_PENDING = 1_000
 """How many messages of a partition may be worked on at a time."""
 
@@ -141,7 +144,7 @@ class Storage:
 
     async def pending(self, pool: str) -> tuple[int, int]:
         """Return how many messages wait for a pool, and how many may."""
-        info = await self._link.api(f"STREAM.INFO.{self._names.mailbox(pool)}", {})
+        info = await self._link.api(f"STREAM.INFO.{self._names.mailbox(pool)}", {}, _LEADER_S)
         return info["state"]["messages"], info["config"]["max_msgs"]
 
     async def delete_message(self, pool: str, sequence: int) -> None:
@@ -168,7 +171,8 @@ class Storage:
             "max_ack_pending": MAX_PENDING,
             "filter_subject": self._names.stored(pool, name, "*"),
         }
-        await self._link.api(f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config | more})
+        body = {"stream_name": stream, "config": config | more}
+        await self._link.api(f"CONSUMER.CREATE.{stream}.{name}", body, _LEADER_S)
 
     async def pull(self, pool: str, consumer: str, inbox: str, request: dict[str, Any]) -> None:
         """Ask for messages; they come to the inbox."""
@@ -178,11 +182,11 @@ class Storage:
 
     async def reset(self, pool: str, consumer: str) -> None:
         """Let everything that is not acknowledged be delivered again, in order."""
-        await self._link.api(f"CONSUMER.RESET.{self._names.mailbox(pool)}.{consumer}", {})
+        await self._link.api(f"CONSUMER.RESET.{self._names.mailbox(pool)}.{consumer}", {}, _LEADER_S)
 
     async def unpin(self, pool: str, consumer: str) -> None:
         """Let the next who asks have the partition."""
-        await self._link.api(f"CONSUMER.UNPIN.{self._names.mailbox(pool)}.{consumer}", {"group": GROUP})
+        await self._link.api(f"CONSUMER.UNPIN.{self._names.mailbox(pool)}.{consumer}", {"group": GROUP}, _LEADER_S)
 
     # Buckets
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic_core import from_json, to_json
 
 from autogen_core import JSON_DATA_CONTENT_TYPE, AgentId, TopicId
+from autogen_core.exceptions import MessageTooLargeError
 from autogen_ext.runtimes._shared import errors
 from autogen_ext.runtimes._shared.payloads import UnreadableError, Written
 
@@ -80,7 +81,7 @@ class Message:
         head, payload = _split(data)
         try:
             sender, recipient, topic = head.get("from"), head.get("to"), head.get("topic")
-            return Message(
+            message = Message(
                 kind=head["kind"],
                 id=head["id"],
                 payload=Written(head["type"], head.get("content", JSON_DATA_CONTENT_TYPE), payload),
@@ -93,8 +94,20 @@ class Message:
                 chain=head.get("chain", []),
                 carrier=head.get("trace", {}),
             )
+            message.check()
         except (KeyError, TypeError, ValueError) as error:
             raise UnreadableError(f"A message cannot be read: {error!r}.") from error
+        return message
+
+    def check(self) -> None:
+        """Raise `TypeError` or `ValueError` if it cannot be told what this is, or whom it is for."""
+        if not isinstance(self.id, str):
+            raise TypeError("its id is no text")
+        if self.topic is not None:
+            for hearer in self.hearers:
+                AgentId(hearer, self.topic.source)
+        elif self.recipient is None and self.kind not in {CANCEL, WAKE}:
+            raise ValueError("it is for nobody")
 
 
 @dataclass(slots=True)
@@ -149,6 +162,15 @@ class Answer:
         except (KeyError, TypeError) as error:
             raise UnreadableError(f"An answer cannot be read: {error!r}.") from error
         return answer
+
+
+def fitting(answer: Answer, most: int) -> bytes:
+    """Write an answer; one that is longer than the server takes becomes the error that says so."""
+    data = answer.encode()
+    if len(data) <= most:
+        return data
+    text = f"The answer has {len(data)} bytes; the server takes {most}."
+    return Answer.failed(answer.id, MessageTooLargeError(text)).encode()
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
