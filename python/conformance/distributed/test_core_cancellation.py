@@ -13,7 +13,31 @@ from .runtimes import World, until
 SLOW = Order("slow", sleep=30)
 
 
-@pytest.mark.fault("grpc-here", "the handler is cancelled, but its token does not say so")
+async def test_what_is_published_with_a_token_that_is_cancelled_already_reaches_nobody(world: World) -> None:
+    """Nor is it an error: nobody cancelled the publisher."""
+    notes = await doers(world)
+    await world.agents.add_subscription(TypeSubscription("news", "doer"))
+    token = CancellationToken()
+    token.cancel()
+    await world.runtime.publish_message(Order("given up"), TopicId("news", "a"), cancellation_token=token)
+    await world.runtime.publish_message(Order("wanted"), TopicId("news", "a"))
+    await until(lambda: "wanted" in notes.texts())
+    assert notes.texts() == ["wanted"]
+
+
+async def test_cancelling_the_callers_task_leaves_its_own_token_alone(world: World) -> None:
+    """The token is the caller's, who may have given it to others as well."""
+    notes = await doers(world)
+    token = CancellationToken()
+    call = asyncio.create_task(world.runtime.send_message(SLOW, DOER, cancellation_token=token))
+    await until(lambda: notes.texts() == ["slow"])
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await until(lambda: notes.cancelled == ["slow"])
+    assert not token.is_cancelled()
+
+
 async def test_cancelling_the_callers_task_cancels_the_handler_and_its_token(world: World) -> None:
     notes = await doers(world)
     call = asyncio.create_task(world.runtime.send_message(SLOW, DOER))

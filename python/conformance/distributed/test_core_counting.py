@@ -89,7 +89,6 @@ async def test_failures_are_counted_once_by_the_type_of_their_error_and_cancelle
     await until(lambda: sum(meter.counts("messaging.process.duration").values()) == 3)
 
 
-@pytest.mark.fault("grpc", "the observer calls every `UndeliverableException` that came from elsewhere `stopped`")
 async def test_a_request_to_nobody_is_counted_as_undeliverable(meter: Meter, world: World) -> None:
     world.knows(Order)
     with pytest.raises(UndeliverableException):

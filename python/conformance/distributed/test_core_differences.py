@@ -100,7 +100,6 @@ async def test_the_remote_traceback_is_shown_with_the_error(world: World) -> Non
         assert any("Traceback" in note and "_do" in note for note in caught.value.__notes__)
 
 
-@pytest.mark.fault("grpc-there", "a `RemoteError` has the id of the request on the wire, not that of the message")
 async def test_a_remote_error_names_the_message(world: World) -> None:
     """In process the caller knows which call it awaits; a log of another process needs the id."""
     await doers(world)

@@ -7,7 +7,7 @@ import pytest
 from autogen_core import AgentId, ClosureAgent, MessageContext, RoutedAgent, message_handler
 from autogen_core.exceptions import AutoGenError, CantHandleException, RemoteError, UndeliverableException
 
-from .core_agents import DOER, Answer, Doer, Notes, Order, doers
+from .core_agents import DOER, Answer, Doer, Notes, OddError, Order, doers
 from .runtimes import World, until
 
 NOBODY = AgentId("nobody", "k")
@@ -32,6 +32,13 @@ async def test_an_error_goes_through_several_agents_and_keeps_its_class_and_text
     order = Order(ask="other/b", then=Order(ask="doer/c", then=Order(ask="other/d", then=Order(fail="key"))))
     with pytest.raises(KeyError, match="boom"):
         await world.runtime.send_message(order, DOER)
+
+
+async def test_an_error_of_a_programs_own_is_caught_by_its_class(world: World) -> None:
+    """Wherever it was raised, as long as the caller's process knows the class."""
+    await doers(world)
+    with pytest.raises(OddError, match="boom"):
+        await world.runtime.send_message(Order(fail="odd"), DOER)
 
 
 async def test_an_error_in_the_middle_may_be_caught_there(world: World) -> None:
@@ -165,8 +172,6 @@ async def test_a_failing_factory_answers_every_sender_and_the_next_message_tries
     assert await world.runtime.send_message(Order("made"), DOER) == Answer("made")
 
 
-@pytest.mark.fault("nats", "`RegistrationError` arrives as a `RemoteError` that is no `ValueError`")
-@pytest.mark.fault("grpc-there", "`RegistrationError` arrives as a `RemoteError` that is no `ValueError`")
 async def test_a_factory_that_makes_another_class_is_refused_naming_both(world: World) -> None:
     class Other(Doer): ...
 

@@ -72,9 +72,20 @@ async def test_order_holds_for_each_source_at_a_time(world: World) -> None:
     assert {key: notes.texts(key) for key in keys} == dict.fromkeys(keys, texts)
 
 
-@pytest.mark.fault(
-    "grpc-here", "a request to an agent of the same worker is handed over at once; the event goes by the host"
-)
+async def test_requests_that_wait_for_events_keep_their_order(world: World) -> None:
+    notes = await doers(world)
+    await world.agents.add_subscription(TypeSubscription("news", "doer"))
+    texts: list[str] = []
+    calls: list[asyncio.Task[object]] = []
+    for number in range(30):
+        texts += [f"event {number}", f"request {number}"]
+        await world.runtime.publish_message(Order(f"event {number}"), TopicId("news", "a"))
+        calls.append(asyncio.create_task(world.runtime.send_message(Order(f"request {number}"), DOER)))
+        await asyncio.sleep(0 if number % 3 else 0.001)
+    await asyncio.gather(*calls)
+    assert notes.texts() == texts
+
+
 async def test_a_request_does_not_overtake_events_that_went_to_the_same_agent_before_it(world: World) -> None:
     """Order is that of the sender, whether it sends or publishes."""
     notes = await doers(world)

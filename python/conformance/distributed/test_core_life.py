@@ -47,9 +47,6 @@ async def test_a_quick_request_under_way_is_answered_although_the_agents_runtime
 
 
 @pytest.mark.only(("local", "grpc", "nats-here"), "in NATS the message waits for the next worker that has its agent")
-@pytest.mark.fault(
-    "grpc", "the caller of a handler that `stop` cancels gets `CancelledError`, or a `RemoteError` of it"
-)
 async def test_a_slow_request_under_way_is_answered_with_a_typed_error_when_the_agents_runtime_stops(
     world: World,
 ) -> None:
@@ -63,9 +60,6 @@ async def test_a_slow_request_under_way_is_answered_with_a_typed_error_when_the_
     await until(lambda: notes.cancelled == ["slow"])
 
 
-@pytest.mark.fault(
-    "grpc-here", "the callers of handlers that `stop` cancels get `CancelledError`, though nobody cancelled them"
-)
 async def test_stopping_the_callers_runtime_answers_all_its_callers(world: World) -> None:
     notes = await doers(world)
     calls = [

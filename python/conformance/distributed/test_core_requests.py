@@ -222,7 +222,6 @@ async def test_a_handlers_current_task_is_its_own(world: World) -> None:
     assert asyncio.current_task() not in tasks
 
 
-@pytest.mark.fault("grpc-here", "requests within a worker that are answered at once never let the event loop go on")
 async def test_a_loop_of_requests_lets_other_tasks_run(world: World) -> None:
     await doers(world)
     turns: list[int] = []

@@ -92,8 +92,6 @@ CALLS = [
 ]
 
 
-@pytest.mark.fault("nats", "errors of the tool agent arrive as `RemoteError`, not as `ToolException`")
-@pytest.mark.fault("grpc-there", "errors of the tool agent arrive as `RemoteError`, not as `ToolException`")
 @pytest.mark.parametrize(("name", "arguments", "error", "text"), CALLS)
 async def test_a_call_that_comes_to_nothing_says_why(
     world: World, name: str, arguments: str, error: type[ToolException], text: str
@@ -141,8 +139,6 @@ async def test_results_go_back_to_the_model_in_order(world: World) -> None:
     assert [(item.call_id, item.content) for item in results.content] == [(str(n), str(2 * n)) for n in range(5)]
 
 
-@pytest.mark.fault("nats", "what a tool fails of ends the loop, as its error is no `ToolException` any more")
-@pytest.mark.fault("grpc-there", "what a tool fails of ends the loop, as its error is no `ToolException` any more")
 async def test_failures_go_back_to_the_model(world: World) -> None:
     await tools(world)
     calls = [

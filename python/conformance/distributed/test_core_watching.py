@@ -243,7 +243,6 @@ async def test_a_broken_log_handler_disturbs_no_message(world: World) -> None:
         assert await world.runtime.send_message(Order("last"), DOER) == Answer("last")
 
 
-@pytest.mark.fault("grpc[errors]", "the host logs that it refuses a request before it answers, and then never answers")
 @pytest.mark.usefixtures("broken_log")
 async def test_a_broken_log_handler_leaves_nobody_waiting_who_asks_for_an_unknown_agent(world: World) -> None:
     world.knows(Order)

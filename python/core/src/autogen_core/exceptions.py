@@ -60,17 +60,25 @@ class DeliveryError(AutoGenError):
 
 
 class UndeliverableException(DeliveryError, LookupError):
-    """Nobody could take the message: the recipient is unknown, has no handler for it, or the runtime stopped."""
+    """Nobody could take the message: the recipient is unknown, has no handler for it, or the runtime stopped.
+
+    Attributes:
+        reason: `unknown_recipient` where that is why; empty otherwise.
+    """
+
+    reason = ""
 
     @classmethod
     def unknown_recipient(cls, recipient: AgentId, known: Collection[str]) -> "UndeliverableException":
         """Say which agent was asked for and which types there are."""
         names = ", ".join(sorted(known)) or "none"
-        return cls(
+        error = cls(
             f"Recipient not found: no agent type {recipient.type!r} is registered (registered types: {names}). "
             "Register it, or check the spelling.",
             recipient=recipient,
         )
+        error.reason = "unknown_recipient"
+        return error
 
     @classmethod
     def runtime_stopped(cls, recipient: AgentId | TopicId | None) -> "UndeliverableException":

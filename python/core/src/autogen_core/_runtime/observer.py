@@ -295,6 +295,8 @@ class Observer:
     def undelivered(self, envelope: Envelope, error: BaseException) -> None:
         """Note that a message ends before any agent had it: it was dropped, refused, given up, or the runtime stopped."""
         reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "refused")
+        if isinstance(error, UndeliverableException) and error.reason:
+            reason = error.reason
         if isinstance(envelope.to, TopicId) and reason in {"refused", "stopped"}:
             self.failed_count += 1
             self._call_hook(envelope, None, error)

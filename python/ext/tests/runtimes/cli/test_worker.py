@@ -7,7 +7,7 @@ from urllib.error import URLError
 import pytest
 
 from autogen_core import AgentId
-from autogen_core.exceptions import RemoteError, UndeliverableException
+from autogen_core.exceptions import UndeliverableException
 
 from .conftest import NewClient, Start
 from .processes import free_port, probe, until
@@ -78,7 +78,7 @@ async def test_handlers_get_the_time_for_draining_and_no_more(start: Start, new_
     await asyncio.sleep(0.3)
     worker.tell(signal.SIGTERM)
     assert await worker.ended() == 0
-    with pytest.raises(RemoteError, match="cancelled"):
+    with pytest.raises(UndeliverableException, match="stopped"):
         await request
 
 

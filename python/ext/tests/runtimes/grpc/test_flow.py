@@ -7,7 +7,7 @@ import pytest
 
 from autogen_core import AgentId, MessageContext, RoutedAgent, TopicId, TypeSubscription, event
 from autogen_core.exceptions import MailboxFullError
-from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntime, GrpcWorkerAgentRuntimeHost, _calls, _serving, _worker
+from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntime, GrpcWorkerAgentRuntimeHost, _calls, _publishing, _serving
 
 from .agents import Word, knows_messages, speak, speaker, until
 
@@ -92,7 +92,7 @@ async def test_a_flood_is_held_back_at_its_source_and_arrives_whole(
 
 
 async def test_who_is_held_back_too_long_is_told(new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_worker, "_SPACE_S", 0.3)
+    monkeypatch.setattr(_publishing, "_SPACE_S", 0.3)
     monkeypatch.setattr(_calls, "_SPACE_S", 0.3)
     publisher = knows_messages(await new_worker())
     await hearing(new_worker)

@@ -119,3 +119,50 @@ async def test_what_could_not_be_written_is_the_first_for_the_next_stream(end: s
     await until(lambda: second.taken == [0, 2])
     box.close()
     await again
+
+
+async def test_messages_can_be_taken_one_by_one_until_it_is_closed() -> None:
+    box = Outbox[int](2)
+    taken: list[int] = []
+
+    async def take() -> None:
+        async for message in box.messages():
+            taken.append(message)  # noqa: PERF401 - one by one is what is tested
+
+    box.put(0)
+    taking = asyncio.create_task(take())
+    await until(lambda: taken == [0])
+    box.put(1)
+    box.put(2)
+    assert box.full
+    assert await box.space(10)
+    assert await box.written(10)
+    assert taken == [0, 1, 2]
+    box.put(3)
+    box.close()
+    box.put(4)
+    await taking
+    assert taken == [0, 1, 2, 3]
+
+
+async def test_a_message_counts_as_written_when_the_next_one_is_asked_for() -> None:
+    box = Outbox[int](2)
+    box.put(0)
+    messages = box.messages()
+    assert await anext(messages) == 0
+    assert not await box.written(0.05)
+    asking = asyncio.ensure_future(anext(messages, None))
+    assert await box.written(10)
+    box.close()
+    assert await asking is None
+
+
+async def test_who_waits_for_messages_can_be_cancelled_and_come_back() -> None:
+    box = Outbox[int](2)
+    waiting = asyncio.ensure_future(anext(box.messages()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    box.put(1)
+    assert await anext(box.messages()) == 1

@@ -435,6 +435,20 @@ async def test_stopping_a_worker_answers_its_own_callers(two: Two) -> None:
     assert await near.send_message(Word("again"), FAR) == Word("AGAIN")
 
 
+async def test_an_event_whose_handler_is_cut_short_is_told(two: Two, caplog: pytest.LogCaptureFixture) -> None:
+    near, _ = two
+    hasty = GrpcWorkerAgentRuntime(near._link._address, drain_timeout=0.1)
+    await hasty.start()
+    await speak(hasty, "hasty")
+    await hasty.add_subscription(TypeSubscription("work", "hasty"))
+    await near.publish_message(Word("sleep 30"), TopicId("work", "default"))
+    agent = await speaker(hasty, "hasty")
+    await agent.under_way.wait()
+    await hasty.stop()
+    assert agent.cancelled == 1
+    assert "Error delivering publish message to work/default" in caplog.text
+
+
 async def test_starting_twice_is_refused(host: GrpcWorkerAgentRuntimeHost, two: Two) -> None:
     with pytest.raises(ValueError, match="already"):
         await two[0].start()

@@ -37,6 +37,7 @@ async def _serve(host: "GrpcWorkerAgentRuntimeHost", options: argparse.Namespace
             ) from error
         try:
             _logger.info("the host listens on %s", Address(options.listen.host, host.port))
+            life.connected = lambda: host.ready
             await life.work()
         finally:
             await life.drain(host.stop(round(options.drain_timeout)), options.drain_timeout)

@@ -56,6 +56,9 @@ _KEEPALIVE: dict[str, Any] = {
 SETTLING_S = 0.05
 """How long gRPC's threads may need to tell an event loop that ends of its last events; later ones are errors in the next."""
 
+_LAST_WORDS_S = 0.5
+"""How long a stream that has ended is read on for what came before its end, in seconds."""
+
 _CAPACITY = 10_000
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 3.0
 _FLUSH_S = 2.0
@@ -279,20 +282,21 @@ class Link:
         await connection.channel.close()
 
     async def _exchange(self, connection: _Connection) -> None:
-        """Read and write until the data stream ends."""
+        """Read and write until the connection breaks."""
         reader = asyncio.create_task(_read(connection.data, self._events.message))
         writer = asyncio.create_task(_write(connection.data, self.outbox))
 
         async def take(message: wire.ControlMessage) -> None:
             self._events.control(message)
 
-        connection.tasks = [
-            reader,
-            writer,
-            asyncio.create_task(_read(connection.control, take)),
-            asyncio.create_task(_write(connection.control, self.control_outbox)),
-        ]
-        await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
+        listener = asyncio.create_task(_read(connection.control, take))
+        controller = asyncio.create_task(_write(connection.control, self.control_outbox))
+        connection.tasks = [reader, writer, listener, controller]
+        # A reader whose message has to wait does not see that its stream has ended; the other one does.
+        watched = [reader, writer, listener] if self.host.own else [reader, writer]
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        if listener.done() and not writer.done():
+            await asyncio.wait([reader], timeout=_LAST_WORDS_S)
         self._events.away()
         await self._disconnect(connection)
 

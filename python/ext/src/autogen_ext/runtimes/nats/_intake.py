@@ -112,7 +112,7 @@ class Intake:
         begun = Begun(message, envelope, current, message.answer_to, loop.time())
         key = (message.id, recipient)
         self.begun[key] = begun
-        envelope.reply.add_done_callback(lambda _: self.begun.pop(key, None))
+        envelope.reply.add_done_callback(lambda _: self._ended(key, begun))
         context = envelope.context = self._context.copy()
         context.run(handling.set, current)
         if message.left_ms is not None:
@@ -122,7 +122,13 @@ class Intake:
             context.run(parts.delivery.start_for, envelope, recipient)
         finally:
             parts.mailbox.finished()
+        if envelope.reply.done():  # at once, for the next message may come before any callback
+            self._ended(key, begun)
         return begun
+
+    def _ended(self, key: Key, begun: Begun) -> None:
+        if self.begun.get(key) is begun:
+            del self.begun[key]
 
     def write(self, begun: Begun) -> Answer:
         """Write the answer of a handler that has ended."""

@@ -21,6 +21,7 @@ from autogen_core import (
     AgentMetadata,
     AgentType,
     CancellationToken,
+    MessageHandlerContext,
     Subscription,
     TopicId,
     TypePrefixSubscription,
@@ -234,8 +235,15 @@ class NatsAgentRuntime(BaseRuntime):
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._shut_down(), name="stopping the NATS runtime")
             self._stopping.add_done_callback(self._has_stopped)
-        if handling.get() is None:
+        if handling.get() is None and not self._within_handler():
             await asyncio.shield(self._stopping)
+
+    def _within_handler(self) -> bool:
+        """Tell whether the code that runs is that of an agent here, whose message was handed over in the process."""
+        try:
+            return MessageHandlerContext.agent_id() in self._directory.agents
+        except RuntimeError:
+            return False
 
     def _has_stopped(self, stopping: asyncio.Task[None]) -> None:
         self._stopping = None
@@ -249,7 +257,9 @@ class NatsAgentRuntime(BaseRuntime):
         await self._leave_queues()
         await self._timers.stop()
         await self._ownership.stop()
+        end = asyncio.get_running_loop().time() + self._drain_timeout
         await self._direct.stop(self._drain_timeout)
+        await self._finish_here(end)
         if self._link.connected:
             for lane in self._lanes.values():
                 await lane.empty(_REST_S)
@@ -271,6 +281,21 @@ class NatsAgentRuntime(BaseRuntime):
         self._announced.clear()
         self._pools.clear()
         self._ownership.pools.clear()
+
+    async def _finish_here(self, end: float) -> None:
+        """Let handlers of messages from this process be finished; those who wait for what takes longer are told."""
+        tasks = self._delivery.tasks
+        left = end - asyncio.get_running_loop().time()
+        if tasks and left > 0:
+            await asyncio.wait(list(tasks), timeout=left)
+        late = dict(tasks)
+        for task, (envelope, agent) in late.items():
+            if envelope.reply is not None and not envelope.reply.done():
+                envelope.reply.set_exception(UndeliverableException.runtime_stopped(agent))
+                envelope.reply.exception()  # seen here: its sender may have gone
+            task.cancel()
+        if late:
+            await asyncio.wait(list(late), timeout=1)
 
     async def _leave_queues(self) -> None:
         for queue in self._queues:

@@ -83,7 +83,7 @@ class Message:
             sender, recipient, topic = head.get("from"), head.get("to"), head.get("topic")
             message = Message(
                 kind=head["kind"],
-                id=head["id"],
+                id=_text(head["id"]),
                 payload=Written(head["type"], head.get("content", JSON_DATA_CONTENT_TYPE), payload),
                 sender=None if sender is None else AgentId(*sender),
                 recipient=None if recipient is None else AgentId(*recipient),
@@ -100,9 +100,7 @@ class Message:
         return message
 
     def check(self) -> None:
-        """Raise `TypeError` or `ValueError` if it cannot be told what this is, or whom it is for."""
-        if not isinstance(self.id, str):
-            raise TypeError("its id is no text")
+        """Raise `TypeError` or `ValueError` if it cannot be told whom this is for."""
         if self.topic is not None:
             for hearer in self.hearers:
                 AgentId(hearer, self.topic.source)
@@ -171,6 +169,12 @@ def fitting(answer: Answer, most: int) -> bytes:
         return data
     text = f"The answer has {len(data)} bytes; the server takes {most}."
     return Answer.failed(answer.id, MessageTooLargeError(text)).encode()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
