@@ -61,6 +61,11 @@ names: setup ## Compare the public names with the frozen contract
 docs: setup ## Run every documented block and check every link of the docs
 	@$(BIN)/python tools/check.py docs
 
+.PHONY: soak
+soak: setup ## Kill, hang and restart workers and server at random under load: make soak SOAK="--minutes 15 --seed 7"
+	@AUTOGEN_CHAOS_ROUNDS=50 $(BIN)/pytest -q -s python/ext/tests/runtimes/nats/test_failures.py
+	@$(BIN)/python python/ext/tests/runtimes/nats/chaos_soak.py $(SOAK)
+
 .PHONY: bench
 bench: setup ## Compare speed with the reference release, turn by turn
 	@$(BIN)/python benchmarks/compare.py

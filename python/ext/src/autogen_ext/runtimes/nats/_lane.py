@@ -225,7 +225,9 @@ class Lane:
         if all:
             self.hold()
             try:
-                await self._storage.pending(self._pool)  # once it answers, it does not take some messages and miss others
+                await self._storage.pending(
+                    self._pool
+                )  # once it answers, it does not take some messages and miss others
             except (ServerRefusedError, NotPermittedError) as error:
                 logger.debug("whether the mailboxes of %s are ready is not known: %r", self._pool, error)
             while left := [waiting for waiting in self._under_way.values() if not waiting.sent_at]:

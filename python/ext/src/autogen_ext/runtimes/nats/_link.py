@@ -285,9 +285,7 @@ class Link:
             raise NobodyThereError(f"Nobody listens to {subject}.")
         return message
 
-    async def api(
-        self, path: str, body: Mapping[str, Any] | None = None, wait_s: float = _ANSWER_S
-    ) -> dict[str, Any]:
+    async def api(self, path: str, body: Mapping[str, Any] | None = None, wait_s: float = _ANSWER_S) -> dict[str, Any]:
         """Ask JetStream something; the answer is its JSON object.
 
         Raises:
