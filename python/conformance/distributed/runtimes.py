@@ -6,7 +6,6 @@ is being worked on, `AUTOGEN_CONFORMANCE=grpc,local` restricts the suite to some
 """
 
 import asyncio
-import importlib
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,6 +20,7 @@ from autogen_core import (
     try_get_known_serializers_for_type,
 )
 from autogen_ext.runtimes.grpc import GrpcWorkerAgentRuntime, GrpcWorkerAgentRuntimeHost
+from autogen_ext.runtimes.nats import NatsAgentRuntime, NatsServer
 
 Placement = Literal["here", "there"]
 
@@ -151,15 +151,20 @@ async def _grpc(**options: Any) -> AsyncGenerator[NewWorker]:
 
 @asynccontextmanager
 async def _nats(**options: Any) -> AsyncGenerator[NewWorker]:
-    nats = cast("Any", importlib.import_module("autogen_ext.runtimes.nats"))
     namespace = f"test{uuid4().hex[:12]}"
     made: list[Any] = []
 
-    async with nats.NatsServer() as server:
+    async with NatsServer() as server:
 
         async def new(**more: Any) -> Worker:
-            settings = {"namespace": namespace, "drain_timeout": 1.0, **options, **more}
-            runtime = nats.NatsAgentRuntime(server.url, **settings)
+            settings: dict[str, Any] = {
+                "partitions": 4,
+                "namespace": namespace,
+                "drain_timeout": 1.0,
+                **options,
+                **more,
+            }
+            runtime = NatsAgentRuntime(server.url, **settings)
             await runtime.start()
             made.append(runtime)
             return cast("Worker", runtime)
@@ -197,16 +202,6 @@ class System:
             yield World(self.name, runtime, agents, new)
 
 
-def _importable(name: str) -> bool:
-    if name != "nats":
-        return True
-    try:
-        module = importlib.import_module("autogen_ext.runtimes.nats")
-    except ImportError:
-        return False
-    return hasattr(module, "NatsAgentRuntime") and hasattr(module, "NatsServer")
-
-
 def systems() -> list[System]:
     """Return the systems to test: those that exist, and that the environment asks for."""
     asked = os.environ.get(ONLY, "")
@@ -214,7 +209,7 @@ def systems() -> list[System]:
     unknown = set(names) - set(_KINDS)
     if unknown:
         raise ValueError(f"{ONLY} names {', '.join(sorted(unknown))}; there are: {', '.join(_KINDS)}.")
-    return [System(name, placement) for name in names if _importable(name) for placement in _KINDS[name][1]]
+    return [System(name, placement) for name in names for placement in _KINDS[name][1]]
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -1,10 +1,12 @@
 """The saved state of agents: each message has its effect on it once, wherever the agent lives."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pytest
 
-from autogen_core import AgentId
+from autogen_core import AgentId, MessageContext, RoutedAgent, message_handler
 from autogen_core.exceptions import MessageTooLargeError, RemoteError
 from autogen_ext.runtimes.nats import NatsAgentRuntime
 
@@ -303,3 +305,41 @@ async def test_what_a_saved_state_cannot_say_is_told(workers: Workers) -> None:
     await register(runtime, notes, "odd", Odd)
     with pytest.raises(TypeError, match="not JSON serializable"):
         await runtime.send_message(Do("one"), AgentId("odd", "a"))
+
+
+class Reminding(RoutedAgent):
+    """Sends itself a message, ends when that has begun, and so before that has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("reminds itself")
+        self._count = 0
+        self._begun, self._ended = asyncio.Event(), asyncio.Event()
+        self._sending: asyncio.Task[Any] | None = None
+
+    @message_handler
+    async def handle(self, message: Do, ctx: MessageContext) -> int:
+        if message.text == "remind":
+            self._sending = asyncio.create_task(cast("Any", self.send_message(Do("late"), self.id)))
+            await self._begun.wait()
+            asyncio.get_running_loop().call_later(0.1, self._ended.set)
+        elif message.text == "late":
+            self._begun.set()
+            await self._ended.wait()
+            self._count += 1
+        return self._count
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {"count": self._count}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        self._count = state["count"]
+
+
+async def test_what_an_agent_sends_itself_without_waiting_for_it_is_saved_too(workers: Workers) -> None:
+    first, second = await workers(), await workers()
+    for runtime in (first, second):
+        await runtime.register_factory("reminding", Reminding)
+    agent = AgentId("reminding", "a")
+    assert await first.send_message(Do("remind"), agent) == 0
+    await until(lambda: all(not puller.works for one in (first, second) for puller in one._ownership._pullers.values()))
+    assert (await stored(first, agent))[1] == b'{"count":1}'

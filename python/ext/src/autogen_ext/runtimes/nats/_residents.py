@@ -462,13 +462,21 @@ class Resident:
             self._begun.discard(begun)
         if work.lost:
             return
+        if self._current is None:  # the one that sent it has not waited for it
+            await self._commit_late(work, begun, answer)
+            return
         if not begun.reply.cancelled():
             self._record.add(work.message.id, answer)
         self._answer(begun, answer)
-        if self._current is None:
-            self._done(work)
-        else:
-            self._within.append(work)
+        self._within.append(work)
+
+    async def _commit_late(self, work: Work, begun: Begun, answer: bytes) -> None:
+        try:
+            await self._commit(work, begun, answer)
+        except ConflictError:
+            logger.info("the state of %s was written elsewhere; it is read again", self.id)
+            await self._reload()
+            self.put(work)
 
     # The rest
 
