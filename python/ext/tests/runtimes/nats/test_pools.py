@@ -1,12 +1,14 @@
 """Mailboxes that agent types share, and what workers must say alike about them."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from autogen_core import AgentId, TopicId, TypeSubscription
 from autogen_core.exceptions import RegistrationError, UndeliverableException
+from autogen_ext.runtimes.nats import NatsServer
 
 from . import doers
 from .doers import Do, Doer, Keeper, Notes, Said, Workers, register, settled
@@ -159,3 +161,16 @@ async def test_pools_may_have_any_name(workers: Workers) -> None:
     notes, runtime = Notes(), await workers(pool="a pool: with.dots, > and ünicode")
     await register(runtime, notes, "one", Keeper)
     assert await runtime.send_message(Do("x"), ONE) == Said("x", 1)
+
+
+async def test_somebody_who_listens_to_everything_does_not_delay_agents(
+    workers: Workers, nats_server: NatsServer, new_client: Callable[..., Any]
+) -> None:
+    """The server takes a listener for the reader of an inbox, also when that has been left."""
+    notes = Notes()
+    runtime = await workers()
+    client = await new_client(nats_server)
+    await client.subscribe(f"{runtime._names.namespace}.>")
+    await register(runtime, notes, "doer", Doer)
+    for key in "abcdefgh":
+        assert await runtime.send_message(Do("go"), AgentId("doer", key), timeout=10) == Said("go", 1)
