@@ -2,9 +2,9 @@
 
     python benchmarks/compare.py [FILE ...] [--rounds N] [--reference PYTHON]
 
-A file is `runtime`, `agentchat`, `models`, `distributed` or `imports`; by default all. The reference, AutoGen 0.7.5, is installed into an
-environment of its own at first use, and only run. Both sides take turns case by case, so that a slow minute of the machine
-hits both; a ratio is the median over the rounds.
+A file is `runtime`, `agentchat`, `models`, `distributed` or `imports`; by default all. The reference, AutoGen 0.7.5, is
+installed into an environment of its own at first use, and only run. Both sides take turns case by case, so that a slow
+minute of the machine hits both; a ratio is the median over the rounds.
 """
 
 import argparse
