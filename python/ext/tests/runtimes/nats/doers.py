@@ -236,7 +236,7 @@ def key_at(runtime: NatsAgentRuntime, agent_type: str) -> AgentId:
 
 def at(agent: AgentId, runtime: NatsAgentRuntime) -> bool:
     """Tell whether an agent's partition is a worker's."""
-    route = runtime._route(agent)
+    route = runtime._sending.route(agent)
     assert route is not None
     place = int(route.subject.split(".")[3])
     return (route.pool, place) in runtime._ownership._pullers

@@ -110,7 +110,7 @@ async def test_a_worker_that_counts_as_dead_lets_go_and_is_silent_about_what_it_
     notes.gate("g").set()
     assert await call == Said("second", 2)
     assert not one.ready
-    thread.start(one._says())
+    thread.start(one._hosting.says())
     await until(lambda: one.ready and len(two._registry.members) == 2)
     await settled(one, two)
     back = key_at(one, "keeper")

@@ -61,7 +61,7 @@ async def test_what_a_worker_has_begun_it_finishes_when_it_stops_and_others_get_
     await notes.have("begun")
     await register(two, notes, "free", Doer)
     stopping = asyncio.create_task(one.stop())
-    await until(lambda: one._leaving)
+    await until(lambda: one._hosting.leaving)
     await asyncio.sleep(0.1)
     for number in range(10):
         assert (await caller.send_message(Do(str(number)), FREE)).text == str(number)
@@ -81,7 +81,7 @@ async def test_a_request_that_its_worker_cannot_finish_goes_to_another(workers: 
     await notes.have("long")
     await register(two, notes, "free", Doer)
     await until(lambda: any(call.worker == one.id for call in caller._calls._open.values()))  # it takes long
-    await one._link.unsubscribe(one._queues[0])
+    await one._link.unsubscribe(one._hosting.queues[0])
     await one._lease.stop()  # now it is dead to all others
     await until(lambda: [heard.runtime for heard in notes.heard] == [one, two])
     notes.gate("g").set()
