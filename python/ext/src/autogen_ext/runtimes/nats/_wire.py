@@ -4,6 +4,7 @@ A message and its circumstances stand in the body, not in NATS headers, so that 
 one call of a JSON parser. Stands on the shared payloads and errors; knows no connection.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -73,7 +74,7 @@ class Message:
             head["trace"] = self.carrier
         if self.left_ms is not None:
             head["left"] = self.left_ms
-        return b"%b\n%b" % (to_json(head), self.payload.data)
+        return b"%b\n%b" % (_line(head), self.payload.data)
 
     @staticmethod
     def decode(data: bytes) -> "Message":
@@ -146,7 +147,7 @@ class Answer:
             if self.payload.content_type != JSON_DATA_CONTENT_TYPE:
                 head["content"] = self.payload.content_type
             data = self.payload.data
-        return b"%b\n%b" % (to_json(head), data)
+        return b"%b\n%b" % (_line(head), data)
 
     @staticmethod
     def decode(data: bytes) -> "Answer":
@@ -177,10 +178,25 @@ def _text(value: object) -> str:
     return value
 
 
+def _line(head: dict[str, Any]) -> bytes:
+    """Write a head. Half a surrogate pair, which a Python text may hold and UTF-8 may not, is written as an escape."""
+    try:
+        return to_json(head)
+    except ValueError:
+        return json.dumps(head).encode()
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return from_json(line)
+    except ValueError:
+        return json.loads(line)
+
+
 def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
     line, _, payload = data.partition(b"\n")
     try:
-        head = from_json(line)
+        head = _parsed(line)
     except ValueError as error:
         raise UnreadableError(f"What came over NATS does not begin with a line of JSON: {error}.") from error
     if not isinstance(head, dict):
